@@ -1,0 +1,40 @@
+//! Session ingest: batches of browsing events become one true record per session. Also what the
+//! service says of itself: health, the OpenAPI document and its page.
+
+mod document;
+mod health;
+mod ingest;
+mod session;
+
+use axum::Router;
+use axum::routing::{get, post};
+use shoptrail_edge::{App, gate};
+use utoipa::OpenApi;
+
+/// The function's routes.
+pub fn router(app: App) -> Router {
+    let handlers = Router::new()
+        .route("/ingest", post(ingest::ingest))
+        .route("/events", post(ingest::ingest))
+        .route("/sessions/{session}", get(session::session))
+        .route("/health", get(health::health))
+        .route("/healthz", get(health::healthz))
+        .route("/openapi.json", get(document::openapi_json))
+        .route("/docs", get(document::docs))
+        .route("/docs/{file}", get(document::docs_file));
+    gate::gated(handlers, app)
+}
+
+/// The function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(
+    ingest::ingest,
+    ingest::events,
+    session::session,
+    health::health,
+    health::healthz,
+    document::openapi_json,
+    document::docs,
+    document::docs_file,
+))]
+pub struct Document;

@@ -1,0 +1,35 @@
+//! `GET /sessions/{session}`.
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use shoptrail_domain::ParseError;
+use shoptrail_domain::session::{SessionId, SessionRecord};
+use shoptrail_edge::error::ErrorBody;
+use shoptrail_edge::{ApiError, App, RequestContext};
+
+/// One session as it is stored.
+#[utoipa::path(
+    get,
+    path = "/sessions/{session}",
+    tag = "Sessions",
+    params(("session" = String, Path, description = "The session's id")),
+    security(("apiKey" = []), ("bearer" = [])),
+    responses(
+        (status = 200, description = "The session", body = SessionRecord),
+        (status = 400, description = "No session has such an id", body = ErrorBody),
+        (status = 401, description = "No key with the scope `read`", body = ErrorBody),
+        (status = 404, description = "There is no such session", body = ErrorBody),
+        (status = 503, description = "The database is not available", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn session(
+    State(app): State<App>,
+    Extension(context): Extension<RequestContext>,
+    Path(session): Path<String>,
+) -> Result<Json<SessionRecord>, ApiError> {
+    let session = SessionId::parse(&session).map_err(|reason| ParseError::new("session", reason))?;
+    let found = app.store.find_session(&session, app.clock.now()).await?;
+    let record = found.ok_or(ApiError::NotFound("There is no such session"))?;
+    context.note_store(record.store_name.as_ref());
+    Ok(Json(record))
+}

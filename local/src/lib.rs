@@ -1,0 +1,13 @@
+//! The local gateway: the routes of `template.yaml`, served on an embedded DynamoDB-compatible
+//! engine with the tables of `template.yaml`. Never deployed.
+//!
+//! The other crates' tests take the engine and what stands around it from [`testing`].
+
+pub mod cli;
+pub mod dev_key;
+pub mod engine;
+pub mod gateway;
+pub mod tables;
+pub mod template;
+pub mod testing;
+pub mod wiring;

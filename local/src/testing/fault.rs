@@ -1,0 +1,199 @@
+//! A proxy in front of an engine that breaks on command.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::engine::listen;
+
+/// What the way to the database does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// It works.
+    #[default]
+    Pass,
+    /// Nobody listens.
+    Refuse,
+    /// Connections are accepted and never answered.
+    Hang,
+    /// Requests reach the database and take effect, and their answers are lost: the connection
+    /// breaks instead. This is what makes a retry a repetition.
+    LoseAnswer,
+    /// 400 `ProvisionedThroughputExceededException`.
+    Throttle,
+    /// 500 `InternalServerError`.
+    InternalError,
+}
+
+/// A proxy on 127.0.0.1 whose [`Fault`] can be switched while it runs. Gone when dropped.
+#[derive(Debug)]
+pub struct FaultProxy {
+    endpoint_url: String,
+    commands: mpsc::Sender<(Fault, oneshot::Sender<()>)>,
+}
+
+impl FaultProxy {
+    /// Starts a proxy to `endpoint_url` (`http://HOST:PORT`), at first with [`Fault::Pass`].
+    ///
+    /// # Panics
+    ///
+    /// When the URL is another one or no port is free.
+    #[expect(clippy::expect_used, reason = "a test without its proxy cannot go on")]
+    pub async fn start(endpoint_url: &str) -> Self {
+        let engine: SocketAddr = endpoint_url
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+            .parse()
+            .expect("the endpoint is http://ADDRESS:PORT");
+        // Bound and not listening, as long as the proxy lives: nobody else gets the port while the
+        // proxy refuses connections.
+        let reservation = TcpSocket::new_v4().expect("a socket");
+        reservation.set_reuseaddr(true).expect("SO_REUSEADDR");
+        reservation.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = reservation.local_addr().expect("a bound address");
+        let (commands, inbox) = mpsc::channel(1);
+        let listener = listen(address).expect("the reserved port");
+        tokio::spawn(run(reservation, listener, address, engine, inbox));
+        Self { endpoint_url: format!("http://{address}"), commands }
+    }
+
+    /// `http://127.0.0.1:PORT`, for the code under test.
+    #[must_use]
+    pub fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    /// Switches over. All open connections are cut, so that the new fault holds for every request
+    /// that comes after.
+    pub async fn set(&self, fault: Fault) {
+        let (done, when_done) = oneshot::channel();
+        if self.commands.send((fault, done)).await.is_ok() {
+            // An error means that the proxy's runtime is ending.
+            let _ = when_done.await;
+        }
+    }
+}
+
+async fn run(
+    _reservation: TcpSocket,
+    listener: TcpListener,
+    address: SocketAddr,
+    engine: SocketAddr,
+    mut inbox: mpsc::Receiver<(Fault, oneshot::Sender<()>)>,
+) {
+    let mut fault = Fault::Pass;
+    let mut listener = Some(listener);
+    let mut connections = JoinSet::new();
+    loop {
+        let accept = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = inbox.recv() => {
+                // The proxy was dropped.
+                let Some((next, done)) = command else { return };
+                fault = next;
+                if fault == Fault::Refuse {
+                    listener = None;
+                } else if listener.is_none() {
+                    match listen(address) {
+                        Ok(again) => listener = Some(again),
+                        Err(error) => tracing::error!(%error, "the proxy cannot listen again"),
+                    }
+                }
+                connections.shutdown().await;
+                // Nobody waits when the switching future was dropped.
+                let _ = done.send(());
+            }
+            accepted = accept => {
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(serve(stream, engine, fault));
+                }
+                while connections.try_join_next().is_some() {}
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault) {
+    let result = match fault {
+        Fault::Pass => pass(stream, engine).await,
+        Fault::LoseAnswer => lose_answer(stream, engine).await,
+        Fault::Throttle => {
+            answer(
+                stream,
+                StatusCode::BAD_REQUEST,
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"The level of configured provisioned throughput for the table was exceeded."}"#,
+            )
+            .await
+        }
+        Fault::InternalError => {
+            answer(
+                stream,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"The request processing has failed because of an internal error."}"#,
+            )
+            .await
+        }
+        // Held open until the next switch; a refused connection may still have been waiting.
+        Fault::Hang | Fault::Refuse => std::future::pending().await,
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a proxied connection ended early");
+    }
+}
+
+async fn pass(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
+    let mut onward = TcpStream::connect(engine).await?;
+    onward.set_nodelay(true)?;
+    tokio::io::copy_bidirectional(&mut stream, &mut onward).await.map(|_| ())
+}
+
+/// Hands the request on and breaks off at the first byte of the answer.
+async fn lose_answer(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
+    let mut onward = TcpStream::connect(engine).await?;
+    onward.set_nodelay(true)?;
+    let (mut from, _to) = stream.split();
+    let (mut answers, mut requests) = onward.split();
+    let mut chunk = [0_u8; 16 * 1024];
+    loop {
+        tokio::select! {
+            read = from.read(&mut chunk) => match read? {
+                0 => return Ok(()),
+                length => requests.write_all(&chunk[..length]).await?,
+            },
+            answered = answers.read_u8() => return answered.map(|_| ()),
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, status: StatusCode, body: &'static str) -> io::Result<()> {
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| async move {
+        // What cannot be read is answered all the same.
+        let _ = request.into_body().collect().await;
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = status;
+        answer.headers_mut().insert(
+            axum::http::header::CONTENT_TYPE,
+            axum::http::HeaderValue::from_static("application/x-amz-json-1.0"),
+        );
+        Ok::<_, Infallible>(answer)
+    });
+    hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .map_err(io::Error::other)
+}

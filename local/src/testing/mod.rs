@@ -1,0 +1,12 @@
+//! What the other crates' tests and the bench need around the code under test: a real engine with
+//! the template's tables, a proxy that breaks the way to it, and a Lambda Runtime API.
+//!
+//! Nothing here is used by the gateway itself. The helpers panic where a test could not go on.
+
+mod db;
+mod fault;
+mod lambda;
+
+pub use db::TestDb;
+pub use fault::{Fault, FaultProxy};
+pub use lambda::{LambdaFailure, LambdaHost};

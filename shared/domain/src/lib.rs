@@ -1,0 +1,20 @@
+//! The rules of Shoptrail: what a cart event, a session message and a popup advice must be, and how
+//! they become what is stored. Pure: no async, no AWS, no HTTP, no clock and no randomness of its own.
+
+pub mod advice;
+pub mod cart_event;
+pub mod email;
+pub mod error;
+pub mod identifier;
+pub mod json;
+pub mod limits;
+pub mod session;
+pub mod store_name;
+pub mod text;
+pub mod time;
+pub mod web_url;
+pub mod wire;
+
+pub use error::{ParseError, ParseErrors, Reason};
+pub use store_name::StoreName;
+pub use time::Timestamp;

@@ -1,0 +1,148 @@
+//! Points in time, in milliseconds.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::Reason;
+use crate::wire::Scalar;
+
+/// A point in time: whole milliseconds since 1970, UTC, within the years 1970 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// The last millisecond of the year 9999: four digits are all that ISO 8601 sorts by.
+const LAST_MILLIS: i64 = 253_402_300_799_999;
+/// Below this a tracker's `ts` counts seconds: as milliseconds it would lie in 1973.
+const SECONDS_BELOW: f64 = 100_000_000_000.0;
+
+impl Timestamp {
+    /// The time `millis` after 1970; what lies outside the years 1970 to 9999 becomes their edge.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(0, LAST_MILLIS))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn as_secs(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// The time `days` later.
+    #[must_use]
+    pub fn plus_days(self, days: u32) -> Self {
+        self.plus_millis(i64::from(days) * 86_400_000)
+    }
+
+    /// The time `millis` later.
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds from `earlier` until this time; 0 when that lies later.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0).max(0)
+    }
+
+    /// ISO 8601, UTC, with milliseconds and `Z`: `2024-01-01T12:00:00.000Z`. Sorts by time.
+    #[must_use]
+    pub fn to_iso(self) -> String {
+        DateTime::<Utc>::from_timestamp_millis(self.0)
+            .unwrap_or(DateTime::UNIX_EPOCH)
+            .to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// The UTC day: `2024-01-01`.
+    #[must_use]
+    pub fn day(self) -> String {
+        let mut iso = self.to_iso();
+        iso.truncate("2024-01-01".len());
+        iso
+    }
+
+    /// An ISO 8601 time; without an offset it is UTC, and a mere day is its first moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotATime`].
+    pub fn parse_iso(text: &str) -> Result<Self, Reason> {
+        let millis = DateTime::parse_from_rfc3339(text)
+            .map(|time| time.timestamp_millis())
+            .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc().timestamp_millis()))
+            .or_else(|_| text.parse::<NaiveDate>().map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
+            .map_err(|_| Reason::NotATime)?;
+        Self::exactly(millis)
+    }
+
+    /// ISO 8601 or whole milliseconds since 1970, as `occurredAt` and `sentAt` come.
+    pub(crate) fn parse(value: &Scalar) -> Result<Option<Self>, Reason> {
+        match value {
+            Scalar::Whole(millis) => {
+                i64::try_from(*millis).map_err(|_| Reason::NotATime).and_then(Self::exactly).map(Some)
+            }
+            other => match other.text() {
+                Ok(text) => text.map(Self::parse_iso).transpose(),
+                Err(_) => Err(Reason::NotATime),
+            },
+        }
+    }
+
+    /// A tracker's `ts`: milliseconds, or seconds when it is below 100,000,000,000; fractions of a
+    /// millisecond are dropped. `None` outside the years 1970 to 9999.
+    pub(crate) fn from_tracker(ts: f64) -> Option<Self> {
+        let millis = if ts < SECONDS_BELOW { ts * 1000.0 } else { ts };
+        (millis >= 0.0 && millis <= LAST_MILLIS as f64).then_some(Self(millis as i64))
+    }
+
+    fn exactly(millis: i64) -> Result<Self, Reason> {
+        if (0..=LAST_MILLIS).contains(&millis) { Ok(Self(millis)) } else { Err(Reason::NotATime) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_iso_8601_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_704_110_400_000).to_iso(), "2024-01-01T12:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(1_704_110_400_000).day(), "2024-01-01");
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_iso(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn iso_times_are_read_with_and_without_an_offset() {
+        let noon = Ok(Timestamp::from_millis(1_704_110_400_000));
+        for text in ["2024-01-01T12:00:00Z", "2024-01-01T12:00:00.000Z", "2024-01-01T13:00:00+01:00", "2024-01-01T12:00:00"] {
+            assert_eq!(Timestamp::parse_iso(text), noon, "{text}");
+        }
+        assert_eq!(Timestamp::parse_iso("2024-01-01").map(Timestamp::to_iso), Ok("2024-01-01T00:00:00.000Z".into()));
+        for text in ["", "noon", "2024-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "+12024-01-01T00:00:00Z"] {
+            assert_eq!(Timestamp::parse_iso(text), Err(Reason::NotATime), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_trackers_time_is_seconds_or_milliseconds() {
+        let millis = |ts: f64| Timestamp::from_tracker(ts).map(Timestamp::as_millis);
+        assert_eq!(millis(1_712_345_678.0), Some(1_712_345_678_000));
+        assert_eq!(millis(1_712_345_678.25), Some(1_712_345_678_250));
+        assert_eq!(millis(1_712_345_678_901.0), Some(1_712_345_678_901));
+        assert_eq!(millis(100_000_000_000.0), Some(100_000_000_000));
+        assert_eq!(millis(99_999_999_999.0), Some(99_999_999_999_000));
+        assert_eq!(millis(0.0), Some(0));
+        assert_eq!(millis(-1.0), None);
+        assert_eq!(millis(1e300), None);
+        assert_eq!(millis(f64::NAN), None);
+    }
+}

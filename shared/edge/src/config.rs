@@ -1,0 +1,301 @@
+//! The settings, read once, under the same names in a Lambda's environment and in `.env`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use shoptrail_storage::{Credentials, StoreConfig};
+use tracing::level_filters::LevelFilter;
+
+use crate::cors::Origins;
+
+/// Where the code runs; some defaults are safe only on a developer's own machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// On AWS, behind API Gateway.
+    Lambda,
+    /// In the local gateway.
+    Local,
+}
+
+/// All settings, grouped by concern.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Who may call from where.
+    pub trust: TrustConfig,
+    /// How long what is kept.
+    pub retention: RetentionConfig,
+    /// Whether addresses are stored cut to /24 (IPv4) or /48 (IPv6).
+    pub anonymize_ip: bool,
+    /// Ask AI's model.
+    pub groq: GroqConfig,
+    /// The least level of log lines.
+    pub log_level: LevelFilter,
+}
+
+/// Who may call from where.
+#[derive(Debug, Clone)]
+pub struct TrustConfig {
+    /// `ALLOWED_ORIGINS`: where storefronts are.
+    pub storefront_origins: Origins,
+    /// `ADMIN_ORIGINS`: where browsers may call the read routes from.
+    pub admin_origins: Origins,
+    /// `PUBLIC_INGEST`.
+    pub public_ingest: PublicIngest,
+    /// `DEV_API_KEY`, of the local gateway alone: a key with all scopes for all stores.
+    pub dev_api_key: Option<Secret>,
+}
+
+/// Which storefront routes need no credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicIngest {
+    /// None of them.
+    None,
+    /// Those that browsers call directly: `/ingest`, `/events`, `/askai`, `/askai/outcome`.
+    Tracker,
+    /// All of them.
+    All,
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct RetentionConfig {
+    /// `EVENT_RETENTION_DAYS`.
+    pub event_days: u32,
+    /// `SESSION_RETENTION_DAYS`.
+    pub session_days: u32,
+}
+
+/// Ask AI's model.
+#[derive(Debug, Clone)]
+pub struct GroqConfig {
+    /// `GROQ_API_KEY`; without it the rules answer.
+    pub api_key: Option<Secret>,
+    /// `GROQ_MODEL`.
+    pub model: String,
+    /// `GROQ_BASE_URL`, without a slash at its end.
+    pub base_url: String,
+    /// `ASK_AI_TIMEOUT_MS`: the time for a whole decision.
+    pub timeout: Duration,
+}
+
+/// A value that never prints.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `value`.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A setting that cannot be read. Never holds the value: it may be a secret in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting {name} must be {expected}")]
+pub struct ConfigError {
+    name: &'static str,
+    expected: &'static str,
+}
+
+impl Config {
+    /// Reads the settings; an empty one is an absent one.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is malformed.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>, deployment: Deployment) -> Result<Self, ConfigError> {
+        let env = Env(&lookup);
+        let is_local = deployment == Deployment::Local;
+        let base_url = env.text("GROQ_BASE_URL").unwrap_or_else(|| "https://api.groq.com".into());
+        if !(base_url.starts_with("https://") || base_url.starts_with("http://")) {
+            return Err(ConfigError { name: "GROQ_BASE_URL", expected: "an http or https URL" });
+        }
+        let dev_api_key = env.text("DEV_API_KEY").filter(|_| is_local);
+        if dev_api_key.as_ref().is_some_and(|key| key.len() < 16) {
+            return Err(ConfigError { name: "DEV_API_KEY", expected: "16 characters or more" });
+        }
+        Ok(Self {
+            trust: TrustConfig {
+                storefront_origins: match env.text("ALLOWED_ORIGINS") {
+                    Some(list) => env.parsed("ALLOWED_ORIGINS", &list, ORIGINS)?,
+                    None if is_local => Origins::any(),
+                    None => Origins::none(),
+                },
+                admin_origins: env.or("ADMIN_ORIGINS", Origins::none(), ORIGINS)?,
+                public_ingest: env.or(
+                    "PUBLIC_INGEST",
+                    if is_local { PublicIngest::All } else { PublicIngest::Tracker },
+                    "none, tracker or all",
+                )?,
+                dev_api_key: dev_api_key.map(Secret::new),
+            },
+            retention: RetentionConfig {
+                event_days: env.within("EVENT_RETENTION_DAYS", 365, 1..=36_500, "a number of days, 1 to 36500")?,
+                session_days: env.within("SESSION_RETENTION_DAYS", 90, 1..=36_500, "a number of days, 1 to 36500")?,
+            },
+            anonymize_ip: env.or("ANONYMIZE_IP", Switch(false), "on or off")?.0,
+            groq: GroqConfig {
+                api_key: env.text("GROQ_API_KEY").map(Secret::new),
+                model: env.text("GROQ_MODEL").unwrap_or_else(|| "openai/gpt-oss-20b".into()),
+                base_url: base_url.trim_end_matches('/').to_owned(),
+                timeout: Duration::from_millis(u64::from(env.within(
+                    "ASK_AI_TIMEOUT_MS",
+                    4_000,
+                    1..=25_000,
+                    "a number of milliseconds, 1 to 25000",
+                )?)),
+            },
+            log_level: match env.text("LOG_LEVEL") {
+                Some(level) => env.parsed("LOG_LEVEL", &level, "off, error, warn, info, debug or trace")?,
+                // RUST_LOG is often set for other programs, in a grammar of its own.
+                None => env.text("RUST_LOG").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO),
+            },
+        })
+    }
+}
+
+/// Where a Lambda's database is, from what the Lambda service and the template put into its environment.
+///
+/// # Errors
+///
+/// The first setting that is missing.
+pub fn store_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<StoreConfig, ConfigError> {
+    let env = Env(&lookup);
+    let required = |name| env.text(name).ok_or(ConfigError { name, expected: "set" });
+    Ok(StoreConfig {
+        endpoint_url: env.text("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| env.text("AWS_ENDPOINT_URL")),
+        region: required("AWS_REGION")?,
+        credentials: Credentials {
+            access_key_id: required("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+            session_token: env.text("AWS_SESSION_TOKEN"),
+        },
+        table_prefix: env.text("TABLE_PREFIX").unwrap_or_default(),
+    })
+}
+
+/// One variable of the process's environment.
+#[must_use]
+pub fn process_env(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    std::env::var(name).ok()
+}
+
+const ORIGINS: &str = "a comma separated list of origins such as https://shop.example.com or https://*.myshopify.com, or *";
+
+struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Env<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        let value = (self.0)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str, value: &str, expected: &'static str) -> Result<T, ConfigError> {
+        value.parse().map_err(|_| ConfigError { name, expected })
+    }
+
+    fn or<T: FromStr>(&self, name: &'static str, default: T, expected: &'static str) -> Result<T, ConfigError> {
+        self.text(name).map_or(Ok(default), |value| self.parsed(name, &value, expected))
+    }
+
+    fn within(
+        &self,
+        name: &'static str,
+        default: u32,
+        range: std::ops::RangeInclusive<u32>,
+        expected: &'static str,
+    ) -> Result<u32, ConfigError> {
+        let value = self.or(name, default, expected)?;
+        if range.contains(&value) { Ok(value) } else { Err(ConfigError { name, expected }) }
+    }
+}
+
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "on" | "true" | "1" | "yes" => Ok(Self(true)),
+            "off" | "false" | "0" | "no" => Ok(Self(false)),
+            _ => Err(()),
+        }
+    }
+}
+
+impl FromStr for PublicIngest {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "none" => Ok(Self::None),
+            "tracker" => Ok(Self::Tracker),
+            "all" => Ok(Self::All),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(settings: &[(&str, &str)], deployment: Deployment) -> Result<Config, ConfigError> {
+        let find = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Config::from_env(find, deployment)
+    }
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let lambda = config(&[], Deployment::Lambda).unwrap();
+        assert_eq!(lambda.trust.public_ingest, PublicIngest::Tracker);
+        assert!(!lambda.trust.storefront_origins.allow("https://shop.example.com"));
+        assert_eq!((lambda.retention.event_days, lambda.retention.session_days), (365, 90));
+        assert_eq!(lambda.groq.model, "openai/gpt-oss-20b");
+        assert_eq!(lambda.groq.timeout, Duration::from_secs(4));
+        assert_eq!(lambda.log_level, LevelFilter::INFO);
+        let local = config(&[], Deployment::Local).unwrap();
+        assert_eq!(local.trust.public_ingest, PublicIngest::All);
+        assert!(local.trust.storefront_origins.allow("https://shop.example.com"));
+    }
+
+    #[test]
+    fn a_malformed_setting_is_named_without_its_value() {
+        for (name, value) in [
+            ("ALLOWED_ORIGINS", "shop.example.com"),
+            ("PUBLIC_INGEST", "yes"),
+            ("EVENT_RETENTION_DAYS", "0"),
+            ("SESSION_RETENTION_DAYS", "ninety"),
+            ("ANONYMIZE_IP", "perhaps"),
+            ("GROQ_BASE_URL", "api.groq.com"),
+            ("ASK_AI_TIMEOUT_MS", "-1"),
+            ("LOG_LEVEL", "loud"),
+            ("DEV_API_KEY", "short"),
+        ] {
+            let error = config(&[(name, value)], Deployment::Local).unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains(value), "{error}");
+        }
+        assert!(config(&[("RUST_LOG", "hyper=debug,info"), ("GROQ_MODEL", " ")], Deployment::Local).is_ok());
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let config = config(&[("GROQ_API_KEY", "gsk_canary"), ("DEV_API_KEY", "canary-canary-canary")], Deployment::Local).unwrap();
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,156 @@
+//! What every request passes: it is judged in the contract's order (route and method, size, media type,
+//! credential), handed to its handler, answered in the one error shape, and logged once.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt as _, Limited};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::context::{Caller, RequestContext};
+use crate::cors::{Origins, preflight_headers};
+use crate::routes::{self, Access, Match, Route};
+use crate::{ApiError, App, Config, trust};
+
+/// The handlers behind the gate.
+pub fn gated(handlers: Router<App>, app: App) -> Router {
+    handlers
+        .fallback(|| async { ApiError::NotFound(NO_ROUTE) })
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(app.clone(), pass))
+        .with_state(app)
+}
+
+const NO_ROUTE: &str = "There is no such route";
+
+async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let context = RequestContext::new(Caller::of(&request));
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let origin = request.headers().get(ORIGIN).cloned();
+    let found = routes::find(&method, &path);
+
+    let (route, origins, answer) = match &found {
+        Match::Found(route) => {
+            let answer = match judge(&app.config, route, request).await {
+                Ok(mut request) => {
+                    request.extensions_mut().insert(context.clone());
+                    next.run(request).await
+                }
+                Err(error) => error.into_response(),
+            };
+            (route.path, origins_for(&app.config, route), answer)
+        }
+        Match::OtherMethod(methods) if method == Method::OPTIONS => {
+            let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).and_then(|wanted| wanted.to_str().ok());
+            let wanted = wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(method.clone());
+            let origins = match routes::find(&wanted, &path) {
+                Match::Found(route) => origins_for(&app.config, route),
+                _ => None,
+            };
+            ("preflight", origins, answer_preflight(methods, origins, origin.as_ref()))
+        }
+        Match::OtherMethod(methods) => {
+            ("unknown", None, ApiError::MethodNotAllowed { allow: methods.clone() }.into_response())
+        }
+        Match::NotFound => ("unknown", None, ApiError::NotFound(NO_ROUTE).into_response()),
+    };
+
+    let error = answer.extensions().get::<ApiError>().cloned();
+    let mut answer = match &error {
+        Some(error) => error.to_response(context.request_id(), routes::is_tracker_path(&path)),
+        None => answer,
+    };
+    if let Some(origins) = origins {
+        origins.allow_reading(origin.as_ref(), answer.headers_mut());
+    }
+    answer.headers_mut().extend(HeaderValue::from_str(context.request_id()).ok().map(|id| (X_REQUEST_ID, id)));
+    answer.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    log(&context, &method, route, answer.status(), error.as_ref(), started);
+    answer
+}
+
+const X_REQUEST_ID: axum::http::HeaderName = axum::http::HeaderName::from_static("x-request-id");
+
+/// Size, media type, credential, in this order. The body is read here, up to its cap.
+async fn judge(config: &Config, route: &Route, request: Request) -> Result<Request, ApiError> {
+    let (parts, body) = request.into_parts();
+    let limit = route.body_bytes;
+    if body.size_hint().lower() > limit as u64 {
+        return Err(ApiError::PayloadTooLarge { limit });
+    }
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        // A body that breaks off is a client that went away; what it is told does not matter.
+        Limited::new(body, limit).collect().await.map_err(|_| ApiError::PayloadTooLarge { limit })?.to_bytes()
+    };
+    if route.method == "POST" && !is_supported(&parts.headers, route) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    trust::authorize(&config.trust, route, &parts.headers, &parts.uri)?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+/// JSON, and on the storefront's routes also `text/plain` (what `sendBeacon` sends) or no type at all.
+fn is_supported(headers: &HeaderMap, route: &Route) -> bool {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return false;
+    }
+    let is_storefront = matches!(route.access, Access::Storefront | Access::Tracker);
+    let Some(value) = headers.get(CONTENT_TYPE) else { return is_storefront };
+    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.as_str() {
+        "application/json" => true,
+        "text/plain" | "" => is_storefront,
+        other => other.starts_with("application/") && other.ends_with("+json"),
+    }
+}
+
+/// The origins whose pages may read a route's answers.
+fn origins_for<'a>(config: &'a Config, route: &Route) -> Option<&'a Origins> {
+    match route.access {
+        Access::Tracker | Access::Storefront => Some(&config.trust.storefront_origins),
+        Access::Read => Some(&config.trust.admin_origins),
+        Access::Anyone => None,
+    }
+}
+
+fn answer_preflight(methods: &str, origins: Option<&Origins>, origin: Option<&HeaderValue>) -> Response {
+    let is_allowed = origin.and_then(|origin| origin.to_str().ok()).is_some_and(|origin| origins.is_some_and(|origins| origins.allow(origin)));
+    if is_allowed {
+        (StatusCode::NO_CONTENT, preflight_headers(methods)).into_response()
+    } else {
+        ApiError::Forbidden("This origin is not allowed").into_response()
+    }
+}
+
+/// What a panic said may hold anything; it goes nowhere.
+fn answer_panic(_: Box<dyn Any + Send + 'static>) -> Response {
+    ApiError::Internal("a handler panicked").into_response()
+}
+
+/// One line for each request. No header, body, query or address; the route is the pattern, not the path.
+fn log(context: &RequestContext, method: &Method, route: &str, status: StatusCode, error: Option<&ApiError>, started: Instant) {
+    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let method = if routes::ROUTES.iter().any(|route| route.method == method.as_str()) { method.as_str() } else { "other" };
+    let (store, outcome) = (context.store(), context.outcome());
+    let code = error.map(ApiError::code);
+    let cause = error.filter(|_| status.is_server_error()).map(tracing::field::display);
+    let status = status.as_u16();
+    let request_id = context.request_id();
+    if status >= 500 {
+        tracing::error!(request_id, store, method, route, status, outcome = "failed", error_code = code, cause, duration_us);
+    } else {
+        let outcome = outcome.unwrap_or(if code.is_some() { "refused" } else { "answered" });
+        tracing::info!(request_id, store, method, route, status, outcome, error_code = code, duration_us);
+    }
+}

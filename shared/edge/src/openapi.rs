@@ -1,0 +1,32 @@
+//! What the functions' OpenAPI documents share.
+
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::error::{ErrorBody, FieldProblem};
+
+/// The document's frame; the functions' own documents are merged into it.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "Shoptrail", description = "Cart tracking, session ingest and Ask AI for Shopify storefronts."),
+    components(schemas(ErrorBody, FieldProblem)),
+    tags(
+        (name = "Cart tracking", description = "Add-to-cart and buy-now events."),
+        (name = "Sessions", description = "Browsing sessions."),
+        (name = "Ask AI", description = "Popup decisions."),
+        (name = "Service", description = "Health and documents."),
+    ),
+)]
+pub struct Frame;
+
+impl Frame {
+    /// The frame with its security schemes.
+    #[must_use]
+    pub fn document() -> utoipa::openapi::OpenApi {
+        let mut document = Self::openapi();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))));
+        components.add_security_scheme("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()));
+        document
+    }
+}

@@ -1,0 +1,133 @@
+//! Every route that exists, and what a caller needs for it: the one place that says so. `template.yaml`
+//! leads the same routes to their functions, and a test holds the two against each other.
+
+use axum::http::Method;
+use shoptrail_domain::limits::{ASK_AI_BODY_BYTES, BODY_BYTES, INGEST_BODY_BYTES};
+
+/// One route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// `GET` or `POST`; `HEAD` goes with `GET`.
+    pub method: &'static str,
+    /// The path, with `{name}` for a variable segment. What begins with `/api` also answers without it,
+    /// because a Shopify app proxy forwards what follows its own prefix.
+    pub path: &'static str,
+    /// Who may call.
+    pub access: Access,
+    /// The most that a body may hold, in bytes.
+    pub body_bytes: usize,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; credentials are not looked at.
+    Anyone,
+    /// A browser in a storefront, through the tracker's own routes.
+    Tracker,
+    /// A storefront, or a key with the scope `write`.
+    Storefront,
+    /// A key with the scope `read`.
+    Read,
+}
+
+impl Route {
+    const fn get(path: &'static str, access: Access) -> Self {
+        Self { method: "GET", path, access, body_bytes: BODY_BYTES }
+    }
+
+    const fn post(path: &'static str, access: Access, body_bytes: usize) -> Self {
+        Self { method: "POST", path, access, body_bytes }
+    }
+
+    /// Whether its errors carry `"ok": false`.
+    #[must_use]
+    pub fn is_tracker(&self) -> bool {
+        self.access == Access::Tracker || self.path.starts_with("/sessions/")
+    }
+}
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    Route::post("/api/cart-tracking/track", Access::Storefront, BODY_BYTES),
+    Route::post("/ingest", Access::Tracker, INGEST_BODY_BYTES),
+    Route::post("/events", Access::Tracker, INGEST_BODY_BYTES),
+    Route::get("/sessions/{session}", Access::Read),
+    Route::post("/askai", Access::Tracker, ASK_AI_BODY_BYTES),
+    Route::get("/health", Access::Anyone),
+    Route::get("/healthz", Access::Anyone),
+    Route::get("/openapi.json", Access::Anyone),
+    Route::get("/docs", Access::Anyone),
+    Route::get("/docs/{file}", Access::Anyone),
+];
+
+/// What a method and a path lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// This route.
+    Found(&'static Route),
+    /// The path has other methods: these, comma separated.
+    OtherMethod(String),
+    /// No route has this path.
+    NotFound,
+}
+
+/// Finds the route of a request.
+#[must_use]
+pub fn find(method: &Method, path: &str) -> Match {
+    let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let mut methods = Vec::new();
+    for route in ROUTES.iter().filter(|route| covers(route.path, path)) {
+        if route.method == wanted {
+            return Match::Found(route);
+        }
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    if methods.is_empty() { Match::NotFound } else { Match::OtherMethod(methods.join(", ")) }
+}
+
+/// Whether a path is one of the tracker's, whatever the method: its errors carry `"ok": false`.
+pub(crate) fn is_tracker_path(path: &str) -> bool {
+    ROUTES.iter().any(|route| route.is_tracker() && covers(route.path, path))
+}
+
+fn covers(pattern: &str, path: &str) -> bool {
+    is_like(pattern, path) || pattern.strip_prefix("/api").is_some_and(|pattern| is_like(pattern, path))
+}
+
+fn is_like(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_its_route_with_and_without_api() {
+        let path = |method: Method, path: &str| match find(&method, path) {
+            Match::Found(route) => route.path,
+            Match::OtherMethod(_) => "405",
+            Match::NotFound => "404",
+        };
+        assert_eq!(path(Method::POST, "/api/cart-tracking/track"), "/api/cart-tracking/track");
+        assert_eq!(path(Method::POST, "/cart-tracking/track"), "/api/cart-tracking/track");
+        assert_eq!(path(Method::HEAD, "/healthz"), "/healthz");
+        assert_eq!(path(Method::GET, "/sessions/s-1"), "/sessions/{session}");
+        assert_eq!(path(Method::GET, "/sessions/"), "404");
+        assert_eq!(path(Method::GET, "/sessions/a/b"), "404");
+        assert_eq!(path(Method::GET, "/"), "404");
+        assert_eq!(path(Method::GET, "/ingest"), "405");
+        assert_eq!(find(&Method::DELETE, "/healthz"), Match::OtherMethod("GET, HEAD".into()));
+    }
+}

@@ -1,0 +1,267 @@
+//! Cart events, each stored once.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use serde::{Deserialize, Serialize};
+use shoptrail_domain::Timestamp;
+use shoptrail_domain::cart_event::CartEvent;
+use shoptrail_domain::identifier::{CartEventId, EventId};
+
+use crate::tables::{CART_EVENT_ID, CREATED_AT_SHARDS};
+use crate::{Store, StoreError, expires_at};
+
+const OPERATION: &str = "record_cart_event";
+/// Draws of an id before giving up: two events of one millisecond share a tail once in 78 billion.
+const DRAWS: usize = 4;
+/// Pauses between attempts at a transaction that met another one on the same key, in ms.
+const CONFLICT_PAUSE_MS: u64 = 15;
+
+/// An item of `cart_tracking_events`; absent values are absent attributes, which keeps the indexes sparse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the attributes are the plan's own, and the domain's CartEvent describes them")]
+pub struct CartEventRecord {
+    pub id: String,
+    pub store_name: String,
+    pub action_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_last_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clothing_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<String>,
+    pub created_at: String,
+    pub updated_at: String,
+    /// The day and one of its shards: the partition of `idx_created_at`.
+    pub created_bucket: String,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl CartEventRecord {
+    fn new(event: &CartEvent, id: &CartEventId, random: u128, now: Timestamp, retention_days: u32) -> Self {
+        let created_at = now.to_iso();
+        Self {
+            id: id.to_string(),
+            store_name: event.store_name.to_string(),
+            action_type: event.action_type.as_str().to_owned(),
+            product_id: event.product_id.as_ref().map(|id| id.as_str().to_owned()),
+            product_title: event.product_title.clone(),
+            product_url: event.product_url.clone().map(Into::into),
+            variant_id: event.variant_id.as_ref().map(|id| id.as_str().to_owned()),
+            customer_id: event.customer_id.as_ref().map(|id| id.as_str().to_owned()),
+            customer_email: event.customer_email.clone().map(Into::into),
+            customer_first_name: event.customer_first_name.clone(),
+            customer_last_name: event.customer_last_name.clone(),
+            generated_image_url: event.generated_image_url.clone().map(Into::into),
+            person_image_url: event.person_image_url.clone().map(Into::into),
+            clothing_image_url: event.clothing_image_url.clone().map(Into::into),
+            user_agent: event.user_agent.clone(),
+            ip_address: event.ip_address.map(|address| address.to_string()),
+            session_id: event.session_id.as_ref().map(|id| id.as_str().to_owned()),
+            event_id: event.event_id.as_ref().map(|id| id.as_str().to_owned()),
+            occurred_at: event.occurred_at.map(Timestamp::to_iso),
+            updated_at: created_at.clone(),
+            created_at,
+            created_bucket: format!("{}#{}", now.day(), random % CREATED_AT_SHARDS),
+            expires_at: expires_at(now, retention_days),
+        }
+    }
+}
+
+/// The first event of an idempotency key. Lies in the table of the events, because both are written in
+/// one transaction; having no index's key, it is in none of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct IdempotencyRecord {
+    id: String,
+    cart_event_id: String,
+    /// The event's `created_at`, under a name that no index knows.
+    recorded_at: String,
+    fingerprint: String,
+    expires_at: i64,
+}
+
+/// A cart event that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CartEventRecorded {
+    /// Its id.
+    pub id: String,
+    /// When it was stored: ISO 8601, UTC.
+    pub created_at: String,
+    /// Whether it had been stored before.
+    pub duplicate: bool,
+}
+
+impl Store {
+    /// Stores an event once. With an `event_id`, the first write wins: later ones, parallel ones
+    /// included, get what it got.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::is_conflict`] when the `event_id` was used for another event;
+    /// [`StoreError::is_unavailable`] when the event may not have been stored.
+    pub async fn record_cart_event(
+        &self,
+        event: &CartEvent,
+        now: Timestamp,
+        retention_days: u32,
+        mut random: impl FnMut() -> u128,
+    ) -> Result<CartEventRecorded, StoreError> {
+        self.in_time(OPERATION, async {
+            for _ in 0..DRAWS {
+                let drawn = random();
+                let id = CartEventId::new(now, drawn);
+                let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
+                let recorded = match &event.event_id {
+                    None => self.put_cart_event(record).await?,
+                    Some(event_id) => self.put_cart_event_once(record, event_id, &event.fingerprint, now).await?,
+                };
+                if let Some(recorded) = recorded {
+                    return Ok(recorded);
+                }
+            }
+            Err(StoreError::throttled(OPERATION))
+        })
+        .await
+    }
+
+    /// `None` when the id is taken.
+    async fn put_cart_event(&self, record: CartEventRecord) -> Result<Option<CartEventRecorded>, StoreError> {
+        let item = to_item(&record)?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.cart_events)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let recorded = CartEventRecorded { id: record.id, created_at: record.created_at, duplicate: false };
+        match put {
+            Ok(_) => Ok(Some(recorded)),
+            Err(error) => match error.as_service_error() {
+                // The same item is our own: an attempt that was stored but whose answer got lost.
+                Some(PutItemError::ConditionalCheckFailedException(found)) => Ok((found.item() == Some(&item)).then_some(recorded)),
+                _ => Err(StoreError::new(OPERATION, error)),
+            },
+        }
+    }
+
+    /// `None` when the id is taken.
+    async fn put_cart_event_once(
+        &self,
+        record: CartEventRecord,
+        event_id: &EventId,
+        fingerprint: &str,
+        now: Timestamp,
+    ) -> Result<Option<CartEventRecorded>, StoreError> {
+        let idempotency = IdempotencyRecord {
+            // Neither a store's name nor an event's id holds the sign between them.
+            id: format!("idempotency#{}#{}", record.store_name, event_id.as_str()),
+            cart_event_id: record.id.clone(),
+            recorded_at: record.created_at.clone(),
+            fingerprint: fingerprint.to_owned(),
+            expires_at: record.expires_at,
+        };
+        let first_use = Put::builder()
+            .table_name(&self.tables.cart_events)
+            .set_item(Some(to_item(&idempotency)?))
+            .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
+            .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let event = Put::builder()
+            .table_name(&self.tables.cart_events)
+            .set_item(Some(to_item(&record)?))
+            .condition_expression("attribute_not_exists(id)");
+        let actions = [first_use, event]
+            .into_iter()
+            .map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()))
+            .collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>()
+            .map_err(|error| StoreError::unreadable(OPERATION, error))?;
+        loop {
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await else {
+                return Ok(Some(CartEventRecorded { id: record.id, created_at: record.created_at, duplicate: false }));
+            };
+            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+                return Err(StoreError::new(OPERATION, error));
+            };
+            match canceled.cancellation_reasons() {
+                [first_use, _] if has_code(first_use, "ConditionalCheckFailed") => {
+                    let first: IdempotencyRecord = match first_use.item() {
+                        Some(item) => from_item(item.clone())?,
+                        None => self.find_idempotency(&idempotency.id).await?,
+                    };
+                    if first.fingerprint != fingerprint {
+                        return Err(StoreError::conflict(OPERATION));
+                    }
+                    // Our own id is an attempt of ours that was stored but whose answer got lost.
+                    let duplicate = first.cart_event_id != record.id;
+                    return Ok(Some(CartEventRecorded { id: first.cart_event_id, created_at: first.recorded_at, duplicate }));
+                }
+                [_, event] if has_code(event, "ConditionalCheckFailed") => return Ok(None),
+                reasons if reasons.iter().any(|reason| has_code(reason, "TransactionConflict")) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(CONFLICT_PAUSE_MS)).await;
+                }
+                reasons if reasons.iter().any(|reason| has_code(reason, "ThrottlingError") || has_code(reason, "ProvisionedThroughputExceeded")) => {
+                    return Err(StoreError::throttled(OPERATION));
+                }
+                _ => return Err(StoreError::new(OPERATION, error)),
+            }
+        }
+    }
+
+    /// An idempotency record that a condition has just met; not every engine sends it along.
+    async fn find_idempotency(&self, id: &str) -> Result<IdempotencyRecord, StoreError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.tables.cart_events)
+            .key(CART_EVENT_ID, AttributeValue::S(id.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::new(OPERATION, error))?;
+        from_item(found.item.ok_or_else(|| StoreError::throttled(OPERATION))?)
+    }
+}
+
+pub(crate) fn has_code(reason: &CancellationReason, code: &str) -> bool {
+    reason.code() == Some(code)
+}
+
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+fn to_item<T: Serialize>(record: &T) -> Result<Item, StoreError> {
+    serde_dynamo::to_item(record).map_err(|error| StoreError::unreadable(OPERATION, error))
+}
+
+fn from_item<T: for<'de> Deserialize<'de>>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::unreadable(OPERATION, error))
+}

@@ -1,0 +1,90 @@
+//! DynamoDB: the tables and indexes, the records in them and the operations on them. The only user of the SDK.
+//!
+//! Every operation ends within [`Store::OPERATION_TIMEOUT`], its retries included: with its result, or with a
+//! [`StoreError`] that says whether trying again may help.
+
+mod blob;
+mod cart_events;
+mod client;
+mod decisions;
+mod error;
+mod sessions;
+pub mod tables;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use shoptrail_domain::Timestamp;
+use tokio::sync::Mutex;
+
+pub use cart_events::{CartEventRecord, CartEventRecorded};
+pub use client::{Credentials, StoreConfig};
+pub use decisions::DecisionRecord;
+pub use error::StoreError;
+pub use sessions::{RecentSession, SessionMessageRecorded};
+
+use crate::tables::TableNames;
+
+/// The database, as the rest of the code sees it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: TableNames,
+    session_locks: Arc<[Mutex<()>; SESSION_LOCKS]>,
+}
+
+/// Messages of one session that one process handles go one after the other, instead of racing for the
+/// same item. The number only needs to be well above that of the requests in flight.
+const SESSION_LOCKS: usize = 256;
+
+impl Store {
+    /// The time within which every operation ends. A browser's script waits no longer, and the answer
+    /// still has to get through within 3 s.
+    pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+    /// A store on the tables that `config` names. Does not connect yet: see [`Store::check`].
+    #[must_use]
+    pub fn connect(config: &StoreConfig) -> Self {
+        Self {
+            client: client::build(config),
+            tables: TableNames::with_prefix(&config.table_prefix),
+            session_locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
+        }
+    }
+
+    /// Asks the database for an item that is not there. Says whether it answers, and opens the connection.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, or not with what a table of ours answers.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let absent = |name: &str| aws_sdk_dynamodb::types::AttributeValue::S(format!("{name}-of-no-session"));
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.tables.sessions)
+            .key(tables::SESSION, absent("id"))
+            .key(tables::SESSION_ITEM, absent("item"))
+            .send();
+        self.in_time("check", async { request.await.map(|_| ()).map_err(|error| StoreError::new("check", error)) }).await
+    }
+
+    /// Ends `operation` when its time is over, whatever it waits for.
+    async fn in_time<T>(&self, name: &'static str, operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(Self::OPERATION_TIMEOUT, operation).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::too_slow(name)),
+        }
+    }
+}
+
+/// When an item of the time `now` expires, as TTL wants it: seconds since 1970.
+fn expires_at(now: Timestamp, retention_days: u32) -> i64 {
+    now.plus_days(retention_days).as_secs()
+}
+
+/// Whether an item is still to be seen: DynamoDB returns expired items until it gets round to deleting them.
+fn is_alive(expires_at: i64, now: Timestamp) -> bool {
+    expires_at > now.as_secs()
+}
