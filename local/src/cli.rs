@@ -26,6 +26,8 @@ use crate::template::{EMBEDDED, RouteMatch, Template, TemplateError};
 
 /// The parameter of the template that stands before every table's name.
 const TABLE_PREFIX_PARAMETER: &str = "TablePrefix";
+/// The port in both seeds' examples.
+const DEFAULT_PORT: u16 = 8000;
 /// The session of the tracker seed's examples.
 const EXAMPLE_SESSION: &str = "af4bac4d-077a-4756-91d0-fa2570fd206f";
 
@@ -33,9 +35,9 @@ const EXAMPLE_SESSION: &str = "af4bac4d-077a-4756-91d0-fa2570fd206f";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "shoptrail-local", version)]
 struct Cli {
-    /// The port to serve on; 0 takes a free one
-    #[arg(long, env = "PORT", default_value_t = 8000)]
-    port: u16,
+    /// The port to serve on; 0 takes a free one [default: the variable PORT, else 8000]
+    #[arg(long)]
+    port: Option<u16>,
     /// The address to serve on; 0.0.0.0 lets other computers in
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
@@ -47,7 +49,7 @@ struct Cli {
     memory: bool,
     /// Use another DynamoDB in place of the embedded one (region and credentials from AWS_REGION,
     /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = endpoint_url)]
     endpoint_url: Option<String>,
     /// Throttle the routes as the template says
     #[arg(long)]
@@ -55,6 +57,18 @@ struct Cli {
     /// Read this template in place of the built-in one
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
+}
+
+/// What the SDK takes for an endpoint; its own complaint is a page long.
+fn endpoint_url(text: &str) -> Result<String, &'static str> {
+    let is_url = text.parse::<axum::http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+    });
+    if is_url {
+        Ok(text.to_owned())
+    } else {
+        Err("not an http or https URL")
+    }
 }
 
 /// Why the gateway did not start. Each is one line for a person.
@@ -75,6 +89,8 @@ enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the setting PORT must be a port, 0 to 65535")]
+    Port,
     #[error("the host {host} is unknown")]
     UnknownHost {
         host: String,
@@ -108,8 +124,14 @@ pub fn main() -> ExitCode {
     if let Err(error) = load_env_file(Path::new(".env")) {
         return fail(&error);
     }
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return answer_usage(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::Runtime(error)),
     };
@@ -119,23 +141,50 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One line on the error output, with the causes behind it.
-fn fail(error: &StartError) -> ExitCode {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some errors repeat their cause in their own text.
-        let text = error.to_string();
-        if !line.ends_with(&text) {
-            let _ = write!(line, ": {text}");
-        }
-        cause = error.source();
+/// Help and version as clap writes them; a mistake as one line.
+fn answer_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // The output may be closed.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
     }
-    let line: String =
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = error.to_string();
+    let line = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    complain(&format!("{line} (--help tells the options)"));
+    ExitCode::from(2)
+}
+
+/// What went wrong, why, and the cause at the bottom of it, in one line. What lies between is how
+/// the libraries are stacked.
+fn fail(error: &StartError) -> ExitCode {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    let mut line = error.to_string();
+    if let Some(first) = causes.first() {
+        let _ = write!(line, ": {first}");
+    }
+    if let Some(last) = causes.last().filter(|last| !line.ends_with(last.as_str())) {
+        let _ = write!(line, ": {last}");
+    }
+    complain(&line);
+    ExitCode::FAILURE
+}
+
+fn complain(line: &str) {
+    let line: String = line
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     // Nobody is left to hear of a closed error output.
     let _ = writeln!(io::stderr(), "shoptrail-local: {line}");
-    ExitCode::FAILURE
 }
 
 /// Puts the settings of a `.env` file into the environment, where they do not stand yet.
@@ -163,7 +212,7 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
     telemetry::start(config.log_level, Format::Terminal);
     let template = read_template(cli)?;
     // Before the data is touched, so that a second start by mistake says what is wrong first.
-    let (listener, address) = bind(&cli.host, cli.port)?;
+    let (listener, address) = bind(&cli.host, port(cli)?)?;
     let folder = (!cli.memory).then_some(cli.data.as_path());
 
     let engine = match (&cli.endpoint_url, folder) {
@@ -171,8 +220,11 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
         (None, Some(folder)) => Some(Engine::start(EngineOptions::folder(folder)).await?),
         (None, None) => Some(Engine::start(EngineOptions::memory()).await?),
     };
-    let table_prefix =
-        template.parameters.get(TABLE_PREFIX_PARAMETER).map(String::as_str).unwrap_or_default();
+    let table_prefix = template
+        .parameters
+        .get(TABLE_PREFIX_PARAMETER)
+        .map(String::as_str)
+        .unwrap_or_default();
     let database = match &engine {
         Some(engine) => local_store_config(engine.endpoint_url(), table_prefix),
         None => other_store_config(cli.endpoint_url.clone(), table_prefix),
@@ -183,11 +235,16 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
     ensure_tables(&client(&database), &template.tables).await?;
 
     let ask_ai = match &config.groq.api_key {
-        Some(_) => format!("Groq, model {} at {}", config.groq.model, config.groq.base_url),
+        Some(_) => format!(
+            "Groq, model {} at {}",
+            config.groq.model, config.groq.base_url
+        ),
         None => "rules (set GROQ_API_KEY to ask a model)".to_owned(),
     };
     let app = App::new(config, Store::connect(&database));
-    let options = GatewayOptions { throttle: cli.throttle };
+    let options = GatewayOptions {
+        throttle: cli.throttle,
+    };
     let gateway = Gateway::new(&template, &crate::wiring::functions(&app), options)?;
     let data = match &engine {
         Some(_) if cli.memory => "in memory, gone at the end".to_owned(),
@@ -214,24 +271,47 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
 
 fn read_template(cli: &Cli) -> Result<Template, StartError> {
     let mut overrides = BTreeMap::new();
-    if let Some(prefix) = process_env("TABLE_PREFIX") {
+    if let Some(prefix) = setting("TABLE_PREFIX") {
         overrides.insert(TABLE_PREFIX_PARAMETER.to_owned(), prefix);
     }
     let text = match &cli.template {
         None => EMBEDDED.to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|source| StartError::TemplateFile { path: path.clone(), source })?,
+        Some(path) => std::fs::read_to_string(path).map_err(|source| StartError::TemplateFile {
+            path: path.clone(),
+            source,
+        })?,
     };
     Ok(Template::parse(&text, &overrides)?)
+}
+
+/// A variable that says something: an empty one is an absent one, as for all settings.
+fn setting(name: &str) -> Option<String> {
+    process_env(name)
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+}
+
+/// The option, else what a host of such processes sets, else the seeds' port.
+fn port(cli: &Cli) -> Result<u16, StartError> {
+    match (cli.port, setting("PORT")) {
+        (Some(port), _) => Ok(port),
+        (None, Some(text)) => text.parse().map_err(|_| StartError::Port),
+        (None, None) => Ok(DEFAULT_PORT),
+    }
 }
 
 fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> {
     let address = (host, port)
         .to_socket_addrs()
         .and_then(|mut addresses| {
-            addresses.next().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+            addresses
+                .next()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         })
-        .map_err(|source| StartError::UnknownHost { host: host.to_owned(), source })?;
+        .map_err(|source| StartError::UnknownHost {
+            host: host.to_owned(),
+            source,
+        })?;
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => StartError::PortTaken { address },
         _ => StartError::Listen { address, source },
@@ -244,18 +324,21 @@ fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> 
 
 /// Another DynamoDB, with the environment's credentials, or made-up ones for an engine that checks none.
 fn other_store_config(endpoint_url: Option<String>, table_prefix: &str) -> StoreConfig {
-    let credentials = match (process_env("AWS_ACCESS_KEY_ID"), process_env("AWS_SECRET_ACCESS_KEY")) {
+    let credentials = match (
+        setting("AWS_ACCESS_KEY_ID"),
+        setting("AWS_SECRET_ACCESS_KEY"),
+    ) {
         (Some(access_key_id), Some(secret_access_key)) => Credentials {
             access_key_id,
             secret_access_key,
-            session_token: process_env("AWS_SESSION_TOKEN"),
+            session_token: setting("AWS_SESSION_TOKEN"),
         },
         _ => Credentials::for_local_engine(),
     };
     StoreConfig {
         endpoint_url,
-        region: process_env("AWS_REGION")
-            .or_else(|| process_env("AWS_DEFAULT_REGION"))
+        region: setting("AWS_REGION")
+            .or_else(|| setting("AWS_DEFAULT_REGION"))
             .unwrap_or_else(|| LOCAL_REGION.to_owned()),
         credentials,
         table_prefix: table_prefix.to_owned(),
@@ -328,30 +411,51 @@ impl std::fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What listens on all addresses is called by one.
         let reachable = match self.address.ip() {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port())),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => SocketAddr::from((Ipv6Addr::LOCALHOST, self.address.port())),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => {
+                SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port()))
+            }
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                SocketAddr::from((Ipv6Addr::LOCALHOST, self.address.port()))
+            }
             _ => self.address,
         };
         let url = format!("http://{reachable}");
         writeln!(f, "Shoptrail {} serves {url}", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
         if reachable != self.address {
-            writeln!(f, "  Address   {}, so other computers can reach it", self.address)?;
+            writeln!(
+                f,
+                "  Address   {}, so other computers can reach it",
+                self.address
+            )?;
         }
         writeln!(f, "  Docs      {url}/docs")?;
         writeln!(f, "  Data      {}", self.data)?;
         writeln!(f, "  DynamoDB  {}", self.database)?;
-        writeln!(f, "  API key   {}  (all scopes, all stores; this gateway only)", self.dev_key)?;
+        writeln!(
+            f,
+            "  API key   {}  (all scopes, all stores; this gateway only)",
+            self.dev_key
+        )?;
         writeln!(f, "  Ask AI    {}", self.ask_ai)?;
         if self.throttle {
             writeln!(f, "  Throttles as in the template")?;
         }
         writeln!(f)?;
-        let functions: BTreeSet<&str> =
-            self.template.routes.iter().map(|route| route.function.as_str()).collect();
+        let functions: BTreeSet<&str> = self
+            .template
+            .routes
+            .iter()
+            .map(|route| route.function.as_str())
+            .collect();
         for function in functions {
             writeln!(f, "  {function}")?;
-            for route in self.template.routes.iter().filter(|route| route.function == function) {
+            for route in self
+                .template
+                .routes
+                .iter()
+                .filter(|route| route.function == function)
+            {
                 match &route.matches {
                     RouteMatch::Path { path, method } => {
                         writeln!(f, "    {:7} {path}", method.as_deref().unwrap_or("ANY"))?;

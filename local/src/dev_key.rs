@@ -50,13 +50,22 @@ pub fn find_or_create(
     folder: Option<&Path>,
 ) -> Result<String, DevKeyError> {
     if let Some(key) = variable {
-        return if is_fit(key) { Ok(key.to_owned()) } else { Err(DevKeyError::Variable) };
+        return if is_fit(key) {
+            Ok(key.to_owned())
+        } else {
+            Err(DevKeyError::Variable)
+        };
     }
     let fresh = || format!("dev_{}", uuid::Uuid::new_v4().simple());
-    let Some(folder) = folder else { return Ok(fresh()) };
+    let Some(folder) = folder else {
+        return Ok(fresh());
+    };
     create_folder(folder)?;
     let path = folder.join(KEY_FILE);
-    let failed = |source| DevKeyError::Io { path: path.clone(), source };
+    let failed = |source| DevKeyError::Io {
+        path: path.clone(),
+        source,
+    };
 
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -71,7 +80,11 @@ pub fn find_or_create(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let text = std::fs::read_to_string(&path).map_err(failed)?;
             let key = text.trim();
-            if is_fit(key) { Ok(key.to_owned()) } else { Err(DevKeyError::File { path }) }
+            if is_fit(key) {
+                Ok(key.to_owned())
+            } else {
+                Err(DevKeyError::File { path })
+            }
         }
         Err(error) => Err(failed(error)),
     }

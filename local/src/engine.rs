@@ -56,7 +56,10 @@ impl EngineOptions {
     /// An engine in memory that deletes nothing on its own.
     #[must_use]
     pub fn memory() -> Self {
-        Self { storage: EngineStorage::Memory, sweep_every: None }
+        Self {
+            storage: EngineStorage::Memory,
+            sweep_every: None,
+        }
     }
 
     /// An engine on a folder, swept once a minute.
@@ -134,7 +137,11 @@ impl Engine {
             })
             .map_err(EngineError::Serve)?;
         let endpoint_url = when_started.await.map_err(|_| EngineError::Ended)??;
-        Ok(Self { endpoint_url, stop: Some(stop), stopped: Some(stopped) })
+        Ok(Self {
+            endpoint_url,
+            stop: Some(stop),
+            stopped: Some(stopped),
+        })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -175,12 +182,14 @@ pub fn running_endpoint(folder: &Path) -> io::Result<Option<String>> {
     };
     match lock.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => match std::fs::read_to_string(folder.join(ENDPOINT_FILE)) {
-            Ok(text) => Ok(Some(text.trim().to_owned()).filter(|url| !url.is_empty())),
-            // It has the lock and is still starting.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        },
+        Err(TryLockError::WouldBlock) => {
+            match std::fs::read_to_string(folder.join(ENDPOINT_FILE)) {
+                Ok(text) => Ok(Some(text.trim().to_owned()).filter(|url| !url.is_empty())),
+                // It has the lock and is still starting.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -195,9 +204,10 @@ pub fn create_folder(path: &Path) -> Result<(), EngineError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|source| EngineError::Folder { path: path.to_owned(), source })
+    builder.create(path).map_err(|source| EngineError::Folder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The open data folder: its lock, and its endpoint file as long as the engine answers.
@@ -210,7 +220,10 @@ struct OpenFolder {
 impl OpenFolder {
     fn open(path: &Path) -> Result<Self, EngineError> {
         create_folder(path)?;
-        let failed = |source| EngineError::Folder { path: path.to_owned(), source };
+        let failed = |source| EngineError::Folder {
+            path: path.to_owned(),
+            source,
+        };
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -220,11 +233,16 @@ impl OpenFolder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(EngineError::InUse { path: path.to_owned() });
+                return Err(EngineError::InUse {
+                    path: path.to_owned(),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self {
+            path: path.to_owned(),
+            _lock: lock,
+        };
         // A crash may have left one.
         folder.forget_endpoint();
         Ok(folder)
@@ -257,7 +275,12 @@ fn run(
             return;
         }
     };
-    let Opened { listener, url, database, folder } = opened;
+    let Opened {
+        listener,
+        url,
+        database,
+        folder,
+    } = opened;
     let (end_sweeper, sweeper_ends) = mpsc::channel::<()>();
     let sweeper = options.sweep_every.and_then(|every| {
         let database = database.clone();
@@ -277,11 +300,15 @@ fn run(
     });
 
     let (stopping, when_stopping) = oneshot::channel::<()>();
-    let served = runtime.spawn(dynoxide::server::serve_with_shutdown(listener, database, async move {
-        // Whether the engine was stopped or dropped is the same to us.
-        let _ = when_stop.await;
-        let _ = stopping.send(());
-    }));
+    let served = runtime.spawn(dynoxide::server::serve_with_shutdown(
+        listener,
+        database,
+        async move {
+            // Whether the engine was stopped or dropped is the same to us.
+            let _ = when_stop.await;
+            let _ = stopping.send(());
+        },
+    ));
     let abandoned = started.send(Ok(url)).is_err();
     if !abandoned {
         runtime.block_on(async {
@@ -351,15 +378,30 @@ fn open(options: &EngineOptions) -> Result<(tokio::runtime::Runtime, Opened), En
         .enable_all()
         .build()
         .map_err(EngineError::Serve)?;
-    let listener = runtime.block_on(async { listen_on_loopback(0) }).map_err(EngineError::Serve)?;
-    let url = format!("http://{}", listener.local_addr().map_err(EngineError::Serve)?);
+    let listener = runtime
+        .block_on(async { listen_on_loopback(0) })
+        .map_err(EngineError::Serve)?;
+    let url = format!(
+        "http://{}",
+        listener.local_addr().map_err(EngineError::Serve)?
+    );
     if let Some(folder) = &folder {
-        folder.tell_endpoint(&url).map_err(|source| EngineError::Folder {
-            path: folder.path.clone(),
-            source,
-        })?;
+        folder
+            .tell_endpoint(&url)
+            .map_err(|source| EngineError::Folder {
+                path: folder.path.clone(),
+                source,
+            })?;
     }
-    Ok((runtime, Opened { listener, url, database, folder }))
+    Ok((
+        runtime,
+        Opened {
+            listener,
+            url,
+            database,
+            folder,
+        },
+    ))
 }
 
 /// Listens on 127.0.0.1; port 0 is a free one. Must be called within a runtime.
@@ -369,7 +411,11 @@ pub(crate) fn listen_on_loopback(port: u16) -> io::Result<TcpListener> {
 
 /// Listens on an address, which accepted connections inherit TCP_NODELAY from.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // A port that an ended gateway's connections still linger on is free for us.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;

@@ -61,7 +61,9 @@ pub struct GatewayOptions {
 #[derive(Debug, Error)]
 pub enum GatewayError {
     /// A function that has routes is not among the routers.
-    #[error("the template's route {route} is for the function {function}, which this gateway does not have")]
+    #[error(
+        "the template's route {route} is for the function {function}, which this gateway does not have"
+    )]
     UnknownFunction {
         /// The route key.
         route: String,
@@ -134,13 +136,20 @@ impl Gateway {
         for route in &template.routes {
             let key = route.matches.key();
             let router =
-                functions.get(&route.function).ok_or_else(|| GatewayError::UnknownFunction {
-                    route: key.clone(),
-                    function: route.function.clone(),
-                })?;
-            let throttle =
-                template.throttling.for_route(&key).filter(|_| options.throttle);
-            let target = Arc::new(Target { router: router.clone(), bucket: Bucket::new(throttle) });
+                functions
+                    .get(&route.function)
+                    .ok_or_else(|| GatewayError::UnknownFunction {
+                        route: key.clone(),
+                        function: route.function.clone(),
+                    })?;
+            let throttle = template
+                .throttling
+                .for_route(&key)
+                .filter(|_| options.throttle);
+            let target = Arc::new(Target {
+                router: router.clone(),
+                bucket: Bucket::new(throttle),
+            });
             match &route.matches {
                 RouteMatch::Default => default = Some(target),
                 RouteMatch::Path { path, method } => {
@@ -149,22 +158,33 @@ impl Gateway {
             }
         }
 
-        let named: BTreeSet<&str> = paths.iter().filter_map(|(_, _, method, _)| *method).collect();
+        let named: BTreeSet<&str> = paths
+            .iter()
+            .filter_map(|(_, _, method, _)| *method)
+            .collect();
         let tree = |wanted: Option<&str>| {
             let mut tree = Paths::default();
             let mut taken = BTreeSet::new();
             // Routes of the very method first: on the same path they go before `ANY`.
-            let own = paths.iter().filter(|(_, _, method, _)| method.is_some() && *method == wanted);
+            let own = paths
+                .iter()
+                .filter(|(_, _, method, _)| method.is_some() && *method == wanted);
             let any = paths.iter().filter(|(_, _, method, _)| method.is_none());
             for (key, pattern, method, target) in own.chain(any) {
                 if !taken.insert(pattern) && method.is_none() {
                     continue;
                 }
-                let routes =
-                    if pattern.contains("{*") { &mut tree.greedy } else { &mut tree.full };
+                let routes = if pattern.contains("{*") {
+                    &mut tree.greedy
+                } else {
+                    &mut tree.full
+                };
                 routes
                     .insert(pattern, Arc::clone(target))
-                    .map_err(|source| GatewayError::Path { route: key.clone(), source })?;
+                    .map_err(|source| GatewayError::Path {
+                        route: key.clone(),
+                        source,
+                    })?;
             }
             Ok::<_, GatewayError>(tree)
         };
@@ -172,7 +192,11 @@ impl Gateway {
             .iter()
             .map(|method| Ok(((*method).to_owned(), tree(Some(method))?)))
             .collect::<Result<_, GatewayError>>()?;
-        Ok(Self { methods, any: tree(None)?, default })
+        Ok(Self {
+            methods,
+            any: tree(None)?,
+            default,
+        })
     }
 
     /// Answers one request of `peer`.
@@ -196,15 +220,18 @@ impl Gateway {
         request: Request<Body>,
         request_id: &str,
     ) -> Result<Response<Body>, Refusal> {
-        let target =
-            self.find(request.method(), request.uri().path()).ok_or(Refusal::NotFound)?;
+        let target = self
+            .find(request.method(), request.uri().path())
+            .ok_or(Refusal::NotFound)?;
         target.bucket.take().map_err(Refusal::Throttled)?;
         let (mut head, body) = request.into_parts();
         let body = read_whole(&head.headers, body).await?;
         let peer = peer.to_canonical();
         append_forwarded_for(&mut head.headers, peer);
-        head.extensions
-            .insert(Caller { source_ip: Some(peer), request_id: Some(request_id.to_owned()) });
+        head.extensions.insert(Caller {
+            source_ip: Some(peer),
+            request_id: Some(request_id.to_owned()),
+        });
         let request = Request::from_parts(head, Body::from(body));
         match tokio::spawn(target.router.clone().oneshot(request)).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -212,116 +239,6 @@ impl Gateway {
             Err(error) => {
                 tracing::error!(request_id, %error, "a function failed");
                 Err(Refusal::Failed)
-            }
-        }
-    }
-
-    fn find(&self, path: &str) -> Option<&Arc<Target>> {
-        let found = self.full.at(path).or_else(|_| self.greedy.at(path));
-        found.ok().map(|found| found.value)
-    }
-}
-
-/// Where a route leads.
-#[derive(Debug)]
-struct Target {
-    router: Router,
-    bucket: Bucket,
-}
-
-/// What [`Gateway::serve`] left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Served {
-    /// Connections that were cut because their request took too long to finish.
-    pub cut: usize,
-}
-
-impl Gateway {
-    /// Lays the template's routes over `functions`, which go by the names of their binaries.
-    ///
-    /// # Errors
-    ///
-    /// [`GatewayError`], naming the route.
-    pub fn new(
-        template: &Template,
-        functions: &BTreeMap<String, Router>,
-        options: GatewayOptions,
-    ) -> Result<Self, GatewayError> {
-        let mut default = None;
-        let mut paths = Vec::new();
-        for route in &template.routes {
-            let key = route.matches.key();
-            let router =
-                functions.get(&route.function).ok_or_else(|| GatewayError::UnknownFunction {
-                    route: key.clone(),
-                    function: route.function.clone(),
-                })?;
-            let throttle =
-                template.throttling.for_route(&key).filter(|_| options.throttle);
-            let target = Arc::new(Target { router: router.clone(), bucket: Bucket::new(throttle) });
-            match &route.matches {
-                RouteMatch::Default => default = Some(target),
-                RouteMatch::Path { path, method } => {
-                    paths.push((key, pattern(path), method.as_deref(), target));
-                }
-            }
-        }
-
-        let named: BTreeSet<&str> = paths.iter().filter_map(|(_, _, method, _)| *method).collect();
-        let tree = |wanted: Option<&str>| {
-            let mut tree = Paths::default();
-            let mut taken = BTreeSet::new();
-            // Routes of the very method first: on the same path they go before `ANY`.
-            let own = paths.iter().filter(|(_, _, method, _)| method.is_some() && *method == wanted);
-            let any = paths.iter().filter(|(_, _, method, _)| method.is_none());
-            for (key, pattern, method, target) in own.chain(any) {
-                if !taken.insert(pattern) && method.is_none() {
-                    continue;
-                }
-                let routes =
-                    if pattern.contains("{*") { &mut tree.greedy } else { &mut tree.full };
-                routes
-                    .insert(pattern, Arc::clone(target))
-                    .map_err(|source| GatewayError::Path { route: key.clone(), source })?;
-            }
-            Ok::<_, GatewayError>(tree)
-        };
-        let methods = named
-            .iter()
-            .map(|method| Ok(((*method).to_owned(), tree(Some(method))?)))
-            .collect::<Result<_, GatewayError>>()?;
-        Ok(Self { methods, any: tree(None)?, default })
-    }
-
-    /// Answers one request of `peer`.
-    ///
-    /// The function runs to its end even when the client goes away meanwhile, as a Lambda does.
-    pub async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response<Body> {
-        let request_id = uuid::Uuid::new_v4().to_string();
-        let Some(target) = self.find(request.method(), request.uri().path()) else {
-            return Refusal::NotFound.answer(request.uri().path(), &request_id);
-        };
-        if let Err(wait) = target.bucket.take() {
-            return Refusal::Throttled(wait).answer(request.uri().path(), &request_id);
-        }
-        let (mut head, body) = request.into_parts();
-        let body = match read_whole(&head.headers, body).await {
-            Ok(body) => body,
-            Err(refusal) => return refusal.answer(head.uri.path(), &request_id),
-        };
-        let peer = peer.to_canonical();
-        append_forwarded_for(&mut head.headers, peer);
-        head.extensions
-            .insert(Caller { source_ip: Some(peer), request_id: Some(request_id.clone()) });
-        let path = head.uri.path().to_owned();
-        let request = Request::from_parts(head, Body::from(body));
-        let handled = tokio::spawn(target.router.clone().oneshot(request));
-        match handled.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(never)) => match never {},
-            Err(error) => {
-                tracing::error!(%error, "a function failed");
-                Refusal::Failed.answer(&path, &request_id)
             }
         }
     }
@@ -336,11 +253,7 @@ impl Gateway {
     }
 
     /// Serves `listener` until `shutdown` resolves, then answers what is in flight, for ten seconds at most.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> Served {
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Served {
         let gateway = Arc::new(self);
         let (stop, _) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -388,9 +301,7 @@ async fn serve_connection(
     }
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
-        async move {
-            Ok::<_, Infallible>(gateway.answer(peer.ip(), request.map(Body::new)).await)
-        }
+        async move { Ok::<_, Infallible>(gateway.answer(peer.ip(), request.map(Body::new)).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -419,7 +330,10 @@ async fn serve_connection(
 /// may name theirs differently.
 fn pattern(path: &str) -> String {
     let segments = path.split('/').enumerate().map(|(position, segment)| {
-        match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
+        match segment
+            .strip_prefix('{')
+            .and_then(|inner| inner.strip_suffix('}'))
+        {
             Some(name) if name.ends_with('+') => format!("{{*p{position}}}"),
             Some(_) => format!("{{p{position}}}"),
             None => segment.to_owned(),
@@ -437,7 +351,9 @@ async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     if announced.is_some_and(|length| length > MAX_DISCARDED_BYTES as u64) {
         return Err(Refusal::TooLarge);
     }
-    tokio::time::timeout(BODY_PATIENCE, collect(body)).await.unwrap_or(Err(Refusal::TooSlow))
+    tokio::time::timeout(BODY_PATIENCE, collect(body))
+        .await
+        .unwrap_or(Err(Refusal::TooSlow))
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
@@ -446,7 +362,9 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
     while let Some(frame) = body.frame().await {
         // The client broke off or wrote no valid chunks; it will hardly read the answer.
         let frame = frame.map_err(|_| Refusal::BrokenBody)?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         length = length.saturating_add(data.len());
         if length > MAX_DISCARDED_BYTES {
             return Err(Refusal::TooLarge);
@@ -457,7 +375,11 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
         }
         whole.extend_from_slice(&data);
     }
-    if length > MAX_BODY_BYTES { Err(Refusal::TooLarge) } else { Ok(Bytes::from(whole)) }
+    if length > MAX_BODY_BYTES {
+        Err(Refusal::TooLarge)
+    } else {
+        Ok(Bytes::from(whole))
+    }
 }
 
 /// Appends the peer to `X-Forwarded-For`, like API Gateway: what stands left of the last address is the client's word.
@@ -486,13 +408,17 @@ enum Bucket {
 
 impl Bucket {
     fn new(throttle: Option<Throttle>) -> Self {
-        let Some(throttle) = throttle else { return Self::Open };
+        let Some(throttle) = throttle else {
+            return Self::Open;
+        };
         let quota = NonZeroU32::new(throttle.burst).and_then(|burst| {
             let period = Duration::try_from_secs_f64(throttle.rate_per_second.recip()).ok()?;
             // A period of nothing is no quota; a token a nanosecond is the same as no limit.
             Some(Quota::with_period(period.max(Duration::from_nanos(1)))?.allow_burst(burst))
         });
-        quota.map_or(Self::Closed, |quota| Self::Limited(RateLimiter::direct(quota)))
+        quota.map_or(Self::Closed, |quota| {
+            Self::Limited(RateLimiter::direct(quota))
+        })
     }
 
     /// Takes a token, or says how long to wait for one.
@@ -524,13 +450,18 @@ impl Refusal {
             Self::NotFound => {
                 ApiError::NotFound("There is no such route").to_response(request_id, is_tracker)
             }
-            Self::TooLarge => ApiError::PayloadTooLarge { limit: MAX_BODY_BYTES }
-                .to_response(request_id, is_tracker),
+            Self::TooLarge => ApiError::PayloadTooLarge {
+                limit: MAX_BODY_BYTES,
+            }
+            .to_response(request_id, is_tracker),
             Self::Throttled(wait) => {
                 // Whole seconds, rounded up: who comes back then finds a token.
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 let retry_after_seconds = u32::try_from(seconds.max(1)).unwrap_or(u32::MAX);
-                ApiError::RateLimited { retry_after_seconds }.to_response(request_id, is_tracker)
+                ApiError::RateLimited {
+                    retry_after_seconds,
+                }
+                .to_response(request_id, is_tracker)
             }
             Self::Failed => {
                 ApiError::Internal("a function failed").to_response(request_id, is_tracker)
@@ -569,7 +500,12 @@ impl Refusal {
         };
         // What a function answers, it logs itself.
         let status = answer.status().as_u16();
-        tracing::info!(request_id, status, outcome = "refused", "answered by the gateway itself");
+        tracing::info!(
+            request_id,
+            status,
+            outcome = "refused",
+            "answered by the gateway itself"
+        );
         answer
     }
 }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
-    GlobalSecondaryIndexUpdate, IndexStatus, KeySchemaElement, KeyType, Projection as SdkProjection,
-    ProjectionType, ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification,
-    TimeToLiveStatus,
+    GlobalSecondaryIndexUpdate, IndexStatus, KeySchemaElement, KeyType,
+    Projection as SdkProjection, ProjectionType, ScalarAttributeType, TableDescription,
+    TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use shoptrail_storage::StoreConfig;
 use thiserror::Error;
@@ -20,6 +21,9 @@ use crate::template::{AttributeType, Index, Key, Projection, Table};
 
 /// How long a real DynamoDB may take to make a table or to fill an index of a small one.
 const READY_PATIENCE: Duration = Duration::from_secs(120);
+/// An endpoint that accepts connections and says nothing must not hold the start; making a table is
+/// the slowest of calls.
+const CALL_PATIENCE: Duration = Duration::from_secs(20);
 /// The embedded engine is ready at once, so this is never waited for there.
 const READY_POLL: Duration = Duration::from_millis(500);
 
@@ -37,15 +41,23 @@ pub fn local_store_config(endpoint_url: &str, table_prefix: &str) -> StoreConfig
     }
 }
 
-/// A client for making tables and looking at them in tests, with the SDK's own patience. Requests are served through
-/// `shoptrail_storage`, which has time-outs of its own.
+/// A client for making tables, and for looking at them in tests. Requests are served through
+/// `shoptrail_storage`, whose time-outs are shorter.
 #[must_use]
 pub fn client(store: &StoreConfig) -> Client {
-    let shoptrail_storage::Credentials { access_key_id, secret_access_key, session_token } =
-        store.credentials.clone();
+    let shoptrail_storage::Credentials {
+        access_key_id,
+        secret_access_key,
+        session_token,
+    } = store.credentials.clone();
     let mut config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(store.region.clone()))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(CALL_PATIENCE)
+                .build(),
+        )
         .credentials_provider(Credentials::new(
             access_key_id,
             secret_access_key,
@@ -73,9 +85,9 @@ pub enum TablesError {
         table: String,
         /// What was tried: `looked up`, `created`…
         action: &'static str,
-        /// What the SDK said; boxed, since each operation has an error of its own.
+        /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: CallError,
     },
     /// The table exists with something that cannot be changed.
     #[error(
@@ -96,6 +108,40 @@ pub enum TablesError {
     },
 }
 
+/// Why a call of DynamoDB's API came to nothing.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// It said no. Its answers name tables and rules, never data.
+    #[error("{code}: {message}")]
+    Refused {
+        /// The kind of error, such as `AccessDeniedException`.
+        code: String,
+        /// What it says of it.
+        message: String,
+    },
+    /// No answer came.
+    #[error("DynamoDB does not answer")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The request cannot be put together.
+    #[error("the declaration is incomplete")]
+    Incomplete(#[from] BuildError),
+}
+
+impl<E> From<SdkError<E>> for CallError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        match error.as_service_error() {
+            Some(refusal) => Self::Refused {
+                code: refusal.code().unwrap_or("refused").to_owned(),
+                message: refusal.message().unwrap_or("without a reason").to_owned(),
+            },
+            None => Self::Unreachable(Box::new(error)),
+        }
+    }
+}
+
 /// What [`ensure_tables`] did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct TablesReport {
@@ -112,10 +158,7 @@ pub struct TablesReport {
 /// # Errors
 ///
 /// [`TablesError`], at the first table that cannot be brought in line.
-pub async fn ensure_tables(
-    client: &Client,
-    tables: &[Table],
-) -> Result<TablesReport, TablesError> {
+pub async fn ensure_tables(client: &Client, tables: &[Table]) -> Result<TablesReport, TablesError> {
     let mut report = TablesReport::default();
     for table in tables {
         match describe(client, table).await? {
@@ -130,7 +173,9 @@ pub async fn ensure_tables(
                 for index in missing_indexes(table, &existing) {
                     add_index(client, table, index).await?;
                     wait_until_ready(client, table).await?;
-                    report.indexes_added.push(format!("{}/{}", table.name, index.name));
+                    report
+                        .indexes_added
+                        .push(format!("{}/{}", table.name, index.name));
                 }
             }
         }
@@ -139,10 +184,7 @@ pub async fn ensure_tables(
     Ok(report)
 }
 
-async fn describe(
-    client: &Client,
-    table: &Table,
-) -> Result<Option<TableDescription>, TablesError> {
+async fn describe(client: &Client, table: &Table) -> Result<Option<TableDescription>, TablesError> {
     match client.describe_table().table_name(&table.name).send().await {
         Ok(answer) => Ok(answer.table),
         Err(error)
@@ -210,7 +252,10 @@ async fn add_index(client: &Client, table: &Table, index: &Index) -> Result<(), 
                 .attribute_definitions(attribute_definition(name, *kind).map_err(unbuildable)?);
         }
     }
-    request.send().await.map_err(|error| failed(table, "given a new index", error))?;
+    request
+        .send()
+        .await
+        .map_err(|error| failed(table, "given a new index", error))?;
     Ok(())
 }
 
@@ -268,7 +313,9 @@ async fn wait_until_ready(client: &Client, table: &Table) -> Result<(), TablesEr
     };
     tokio::time::timeout(READY_PATIENCE, ready)
         .await
-        .map_err(|_| TablesError::NotReady { table: table.name.clone() })?
+        .map_err(|_| TablesError::NotReady {
+            table: table.name.clone(),
+        })?
 }
 
 /// Checks what cannot be changed in a table that exists.
@@ -280,7 +327,10 @@ fn compare(table: &Table, existing: &TableDescription) -> Result<(), TablesError
         if let Some(kind) = table.attributes.get(&definition.attribute_name)
             && scalar(*kind) != definition.attribute_type
         {
-            return Err(differs(table, format!("type of {}", definition.attribute_name)));
+            return Err(differs(
+                table,
+                format!("type of {}", definition.attribute_name),
+            ));
         }
     }
     for index in &table.indexes {
@@ -292,7 +342,10 @@ fn compare(table: &Table, existing: &TableDescription) -> Result<(), TablesError
             continue;
         };
         if !same_key(&index.key, found.key_schema())
-            || !found.projection.as_ref().is_some_and(|p| same_projection(&index.projection, p))
+            || !found
+                .projection
+                .as_ref()
+                .is_some_and(|p| same_projection(&index.projection, p))
         {
             return Err(differs(table, format!("index {}", index.name)));
         }
@@ -328,8 +381,11 @@ fn same_projection(declared: &Projection, found: &SdkProjection) -> bool {
         Projection::KeysOnly => found.projection_type == Some(ProjectionType::KeysOnly),
         Projection::Include(names) => {
             let mut declared: Vec<&str> = names.iter().map(String::as_str).collect();
-            let mut found_names: Vec<&str> =
-                found.non_key_attributes().iter().map(String::as_str).collect();
+            let mut found_names: Vec<&str> = found
+                .non_key_attributes()
+                .iter()
+                .map(String::as_str)
+                .collect();
             declared.sort_unstable();
             found_names.sort_unstable();
             found.projection_type == Some(ProjectionType::Include) && declared == found_names
@@ -346,21 +402,31 @@ fn key_schema(key: &Key) -> Result<Vec<KeySchemaElement>, BuildError> {
     ];
     if let Some(sort) = &key.sort {
         elements.push(
-            KeySchemaElement::builder().attribute_name(sort).key_type(KeyType::Range).build()?,
+            KeySchemaElement::builder()
+                .attribute_name(sort)
+                .key_type(KeyType::Range)
+                .build()?,
         );
     }
     Ok(elements)
 }
 
 fn attribute_definitions(table: &Table) -> Result<Vec<AttributeDefinition>, BuildError> {
-    table.attributes.iter().map(|(name, kind)| attribute_definition(name, *kind)).collect()
+    table
+        .attributes
+        .iter()
+        .map(|(name, kind)| attribute_definition(name, *kind))
+        .collect()
 }
 
 fn attribute_definition(
     name: &str,
     kind: AttributeType,
 ) -> Result<AttributeDefinition, BuildError> {
-    AttributeDefinition::builder().attribute_name(name).attribute_type(scalar(kind)).build()
+    AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(scalar(kind))
+        .build()
 }
 
 fn scalar(kind: AttributeType) -> ScalarAttributeType {
@@ -382,14 +448,17 @@ fn projection(declared: &Projection) -> SdkProjection {
     .build()
 }
 
-fn failed(
-    table: &Table,
-    action: &'static str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> TablesError {
-    TablesError::Failed { table: table.name.clone(), action, source: source.into() }
+fn failed(table: &Table, action: &'static str, source: impl Into<CallError>) -> TablesError {
+    TablesError::Failed {
+        table: table.name.clone(),
+        action,
+        source: source.into(),
+    }
 }
 
 fn differs(table: &Table, what: String) -> TablesError {
-    TablesError::Differs { table: table.name.clone(), what }
+    TablesError::Differs {
+        table: table.name.clone(),
+        what,
+    }
 }

@@ -226,14 +226,15 @@ impl Template {
     /// # Errors
     ///
     /// [`TemplateError`] with the place at fault.
-    pub fn parse(
-        text: &str,
-        overrides: &BTreeMap<String, String>,
-    ) -> Result<Self, TemplateError> {
+    pub fn parse(text: &str, overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         let document: Value = serde_norway::from_str(text).map_err(TemplateError::Syntax)?;
         let nothing = BTreeMap::new();
         let mut parameters = BTreeMap::new();
-        let root = Node { value: &document, place: String::new(), parameters: &nothing };
+        let root = Node {
+            value: &document,
+            place: String::new(),
+            parameters: &nothing,
+        };
         for (name, declared) in root.optional_fields("Parameters")? {
             if let Some(value) = overrides.get(&name) {
                 parameters.insert(name, value.clone());
@@ -245,7 +246,10 @@ impl Template {
         let mut tables = Vec::new();
         let mut routes = Vec::new();
         let mut throttling = None;
-        for (logical_id, resource) in root.with_parameters(&parameters).required_fields("Resources")? {
+        for (logical_id, resource) in root
+            .with_parameters(&parameters)
+            .required_fields("Resources")?
+        {
             match resource.required("Type")?.text()?.as_str() {
                 "AWS::DynamoDB::Table" => tables.push(read_table(logical_id, &resource)?),
                 "AWS::Serverless::Function" => read_routes(&resource, &mut routes)?,
@@ -271,7 +275,12 @@ impl Template {
         if let Some(key) = throttling.routes.keys().find(|key| !keys.contains(*key)) {
             return Err(TemplateError::UnknownThrottledRoute { key: key.clone() });
         }
-        Ok(Self { parameters, tables, routes, throttling })
+        Ok(Self {
+            parameters,
+            tables,
+            routes,
+            throttling,
+        })
     }
 }
 
@@ -336,13 +345,20 @@ fn read_table(logical_id: String, resource: &Node<'_>) -> Result<Table, Template
         used.insert(key.partition.as_str());
         used.extend(key.sort.as_deref());
     }
-    if let Some(attribute) = used.iter().find(|name| !table.attributes.contains_key(**name)) {
+    if let Some(attribute) = used
+        .iter()
+        .find(|name| !table.attributes.contains_key(**name))
+    {
         return Err(TemplateError::UndefinedAttribute {
             attribute: (*attribute).to_owned(),
             table: table.logical_id.clone(),
         });
     }
-    if let Some(attribute) = table.attributes.keys().find(|name| !used.contains(name.as_str())) {
+    if let Some(attribute) = table
+        .attributes
+        .keys()
+        .find(|name| !used.contains(name.as_str()))
+    {
         return Err(TemplateError::UnusedAttribute {
             attribute: attribute.clone(),
             table: table.logical_id.clone(),
@@ -361,7 +377,10 @@ fn read_key(holder: &Node<'_>) -> Result<Key, TemplateError> {
             "RANGE" => &mut sort,
             _ => return Err(kind.wrong("HASH or RANGE")),
         };
-        if slot.replace(element.required("AttributeName")?.text()?).is_some() {
+        if slot
+            .replace(element.required("AttributeName")?.text()?)
+            .is_some()
+        {
             return Err(schema.wrong("one HASH and at most one RANGE key"));
         }
     }
@@ -400,9 +419,8 @@ fn read_routes(resource: &Node<'_>, routes: &mut Vec<Route>) -> Result<(), Templ
                     None => None,
                     Some(method) => match method.text()?.to_ascii_uppercase().as_str() {
                         "ANY" | "*" | "X-AMAZON-APIGATEWAY-ANY-METHOD" => None,
-                        name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => {
-                            Some(name.to_owned())
-                        }
+                        name @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE"
+                        | "OPTIONS") => Some(name.to_owned()),
                         _ => return Err(method.wrong("an HTTP method or ANY")),
                     },
                 };
@@ -458,7 +476,10 @@ fn read_throttle(
             .map(|throttle| throttle.burst)
             .ok_or_else(|| settings.missing("ThrottlingBurstLimit"))?,
     };
-    Ok(Some(Throttle { rate_per_second, burst }))
+    Ok(Some(Throttle {
+        rate_per_second,
+        burst,
+    }))
 }
 
 /// A value with the way to it, so that every complaint names the place.
@@ -473,7 +494,11 @@ impl<'a> Node<'a> {
     where
         'a: 'b,
     {
-        Node { value: self.value, place: self.place.clone(), parameters }
+        Node {
+            value: self.value,
+            place: self.place.clone(),
+            parameters,
+        }
     }
 
     fn child(&self, name: &str, value: &'a Value) -> Node<'a> {
@@ -482,15 +507,24 @@ impl<'a> Node<'a> {
             "" | "Resources" => name.to_owned(),
             place => format!("{place}.{name}"),
         };
-        Node { value, place, parameters: self.parameters }
+        Node {
+            value,
+            place,
+            parameters: self.parameters,
+        }
     }
 
     fn wrong(&self, expected: &'static str) -> TemplateError {
-        TemplateError::Wrong { place: self.place.clone(), expected }
+        TemplateError::Wrong {
+            place: self.place.clone(),
+            expected,
+        }
     }
 
     fn missing(&self, name: &str) -> TemplateError {
-        TemplateError::Missing { place: self.child(name, &Value::Null).place }
+        TemplateError::Missing {
+            place: self.child(name, &Value::Null).place,
+        }
     }
 
     fn optional(&self, name: &str) -> Result<Option<Node<'a>>, TemplateError> {
@@ -547,7 +581,8 @@ impl<'a> Node<'a> {
     }
 
     fn optional_items(&self, name: &str) -> Result<Vec<Node<'a>>, TemplateError> {
-        self.optional(name)?.map_or_else(|| Ok(Vec::new()), |node| node.items())
+        self.optional(name)?
+            .map_or_else(|| Ok(Vec::new()), |node| node.items())
     }
 
     /// The value as text, with references to parameters put in.
@@ -571,7 +606,10 @@ impl<'a> Node<'a> {
     }
 
     fn call(&self, function: &str, argument: &Value) -> Result<String, TemplateError> {
-        let argument = match (function.trim_start_matches('!').trim_start_matches("Fn::"), argument) {
+        let argument = match (
+            function.trim_start_matches('!').trim_start_matches("Fn::"),
+            argument,
+        ) {
             ("Ref", Value::String(name)) => return self.parameter(name),
             ("Sub", Value::String(text)) => text,
             _ => return Err(self.unsupported(function)),
@@ -595,10 +633,13 @@ impl<'a> Node<'a> {
     }
 
     fn parameter(&self, name: &str) -> Result<String, TemplateError> {
-        self.parameters.get(name).cloned().ok_or_else(|| TemplateError::UnknownReference {
-            place: self.place.clone(),
-            name: name.to_owned(),
-        })
+        self.parameters
+            .get(name)
+            .cloned()
+            .ok_or_else(|| TemplateError::UnknownReference {
+                place: self.place.clone(),
+                name: name.to_owned(),
+            })
     }
 
     fn unsupported(&self, function: &str) -> TemplateError {
@@ -613,6 +654,9 @@ impl<'a> Node<'a> {
     }
 
     fn parsed<T: std::str::FromStr>(&self, expected: &'static str) -> Result<T, TemplateError> {
-        self.text()?.trim().parse().map_err(|_| self.wrong(expected))
+        self.text()?
+            .trim()
+            .parse()
+            .map_err(|_| self.wrong(expected))
     }
 }

@@ -9,8 +9,14 @@ use shoptrail_edge::App;
 #[must_use]
 pub fn functions(app: &App) -> BTreeMap<String, Router> {
     BTreeMap::from([
-        ("cart-tracking".to_owned(), cart_tracking::router(app.clone())),
-        ("session-ingest".to_owned(), session_ingest::router(app.clone())),
+        (
+            "cart-tracking".to_owned(),
+            cart_tracking::router(app.clone()),
+        ),
+        (
+            "session-ingest".to_owned(),
+            session_ingest::router(app.clone()),
+        ),
         ("ask-ai".to_owned(), ask_ai::router(app.clone())),
     ])
 }

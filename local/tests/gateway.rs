@@ -1,4 +1,9 @@
 //! API Gateway's part, in front of functions that only tell what reached them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -64,7 +69,9 @@ fn echo(name: &'static str) -> Router {
             .map(|value| value.to_str().unwrap().to_owned())
             .collect();
         let (method, path) = (request.method().to_string(), request.uri().to_string());
-        let body: Bytes = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+        let body: Bytes = axum::body::to_bytes(request.into_body(), usize::MAX)
+            .await
+            .unwrap();
         Json(json!({
             "function": name,
             "method": method,
@@ -99,7 +106,11 @@ async fn start(options: GatewayOptions) -> Running {
     let served = tokio::spawn(gateway.serve(listener, async {
         let _ = stopping.await;
     }));
-    Running { address, stop, served }
+    Running {
+        address,
+        stop,
+        served,
+    }
 }
 
 async fn get(url: String) -> Value {
@@ -163,7 +174,10 @@ async fn the_peer_is_appended_to_what_the_client_claims() {
         .json()
         .await
         .unwrap();
-    assert_eq!(answer["forwarded"], json!(["203.0.113.7, 198.51.100.1, 192.0.2.2, 127.0.0.1"]));
+    assert_eq!(
+        answer["forwarded"],
+        json!(["203.0.113.7, 198.51.100.1, 192.0.2.2, 127.0.0.1"])
+    );
     assert_eq!(answer["sourceIp"], "127.0.0.1");
 }
 
@@ -172,12 +186,23 @@ async fn each_route_has_its_own_bucket_when_throttling_is_on() {
     let gateway = start(GatewayOptions { throttle: true }).await;
     let http = reqwest::Client::new();
     for _ in 0..3 {
-        assert_eq!(http.post(gateway.url("/ingest")).send().await.unwrap().status(), 200);
+        assert_eq!(
+            http.post(gateway.url("/ingest"))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200
+        );
     }
     let refused = http.post(gateway.url("/ingest")).send().await.unwrap();
     assert_eq!(refused.status(), 429);
     // A token every five seconds.
-    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let wait: u64 = refused.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((1..=5).contains(&wait), "{wait}");
     let mut body: Value = refused.json().await.unwrap();
     assert!(body["requestId"].take().as_str().unwrap().len() >= 16);
@@ -194,18 +219,52 @@ async fn each_route_has_its_own_bucket_when_throttling_is_on() {
     );
     // Other routes have tokens left, whatever their settings.
     for _ in 0..2 {
-        assert_eq!(http.get(gateway.url("/elsewhere")).send().await.unwrap().status(), 200);
+        assert_eq!(
+            http.get(gateway.url("/elsewhere"))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200
+        );
     }
-    assert_eq!(http.get(gateway.url("/elsewhere")).send().await.unwrap().status(), 429);
-    assert_eq!(http.get(gateway.url("/sessions/a")).send().await.unwrap().status(), 200);
-    assert_eq!(http.post(gateway.url("/closed")).send().await.unwrap().status(), 429);
+    assert_eq!(
+        http.get(gateway.url("/elsewhere"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        429
+    );
+    assert_eq!(
+        http.get(gateway.url("/sessions/a"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    assert_eq!(
+        http.post(gateway.url("/closed"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        429
+    );
 }
 
 #[tokio::test]
 async fn without_throttling_nothing_is_refused() {
     let gateway = start(GatewayOptions::default()).await;
     for _ in 0..20 {
-        assert_eq!(reqwest::get(gateway.url("/elsewhere")).await.unwrap().status(), 200);
+        assert_eq!(
+            reqwest::get(gateway.url("/elsewhere"))
+                .await
+                .unwrap()
+                .status(),
+            200
+        );
     }
 }
 
@@ -224,7 +283,12 @@ async fn a_body_over_ten_megabytes_is_refused_and_the_answer_arrives() {
         .await
         .unwrap();
     assert_eq!(answer["length"], most);
-    let refused = http.post(gateway.url("/ingest")).body(vec![b' '; most + 1]).send().await.unwrap();
+    let refused = http
+        .post(gateway.url("/ingest"))
+        .body(vec![b' '; most + 1])
+        .send()
+        .await
+        .unwrap();
     assert_eq!(refused.status(), 413);
     let body: Value = refused.json().await.unwrap();
     assert_eq!(body["code"], "PAYLOAD_TOO_LARGE");
@@ -239,7 +303,13 @@ async fn a_function_that_panics_is_a_500_and_no_end() {
     let body: Value = failed.json().await.unwrap();
     assert_eq!(body["code"], "SERVER_ERROR");
     assert!(!body.to_string().contains("as the test wants it"));
-    assert_eq!(reqwest::get(gateway.url("/healthz")).await.unwrap().status(), 200);
+    assert_eq!(
+        reqwest::get(gateway.url("/healthz"))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]
@@ -247,7 +317,10 @@ async fn a_connection_is_kept_for_the_next_request() {
     let gateway = start(GatewayOptions::default()).await;
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
     for _ in 0..3 {
-        stream.write_all(b"GET /sessions/a HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /sessions/a HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = vec![0; 4096];
         let length = stream.read(&mut answer).await.unwrap();
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
@@ -260,17 +333,28 @@ async fn on_stopping_requests_in_flight_are_answered_and_new_ones_refused() {
     // Three kinds of connections at the end: one in a request, one between two, one that never spoke.
     let slow = tokio::spawn(reqwest::get(gateway.url("/slow")));
     let mut idle = TcpStream::connect(gateway.address).await.unwrap();
-    idle.write_all(b"GET /sessions/a HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /sessions/a HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = vec![0; 4096];
     assert!(idle.read(&mut answer).await.unwrap() > 0);
     let _silent = TcpStream::connect(gateway.address).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
 
     gateway.stop.send(()).unwrap();
-    assert_eq!(idle.read(&mut answer).await.unwrap(), 0, "an idle connection is closed");
-    assert!(TcpStream::connect(gateway.address).await.is_err(), "nobody listens");
+    assert_eq!(
+        idle.read(&mut answer).await.unwrap(),
+        0,
+        "an idle connection is closed"
+    );
+    assert!(
+        TcpStream::connect(gateway.address).await.is_err(),
+        "nobody listens"
+    );
     assert_eq!(slow.await.unwrap().unwrap().status(), 200);
-    let served = tokio::time::timeout(Duration::from_secs(2), gateway.served).await.unwrap();
+    let served = tokio::time::timeout(Duration::from_secs(2), gateway.served)
+        .await
+        .unwrap();
     assert_eq!(served.unwrap(), Served { cut: 0 });
 }
 
@@ -284,7 +368,9 @@ async fn a_client_that_never_finishes_does_not_hold_the_end() {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     gateway.stop.send(()).unwrap();
-    let served = tokio::time::timeout(Duration::from_secs(12), gateway.served).await.unwrap();
+    let served = tokio::time::timeout(Duration::from_secs(12), gateway.served)
+        .await
+        .unwrap();
     assert_eq!(served.unwrap(), Served { cut: 1 });
 }
 

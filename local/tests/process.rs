@@ -1,5 +1,10 @@
 //! The real binary, started and stopped as a person would.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
@@ -17,14 +22,21 @@ use tokio::net::TcpStream;
 /// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shoptrail-local"));
-    command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
     command
 }
 
 /// Runs the binary to its end, which must come soon.
 fn refusal(mut command: Command) -> (Output, String) {
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if start.elapsed() > Duration::from_secs(30) {
@@ -36,7 +48,10 @@ fn refusal(mut command: Command) -> (Output, String) {
     let complaint = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(!output.status.success(), "it did not start");
     assert_eq!(complaint.lines().count(), 1, "one line: {complaint}");
-    assert!(!complaint.contains("panicked") && !complaint.contains("{ "), "{complaint}");
+    assert!(
+        !complaint.contains("panicked") && !complaint.contains("{ "),
+        "{complaint}"
+    );
     (output, complaint)
 }
 
@@ -59,10 +74,25 @@ impl Gateway {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut welcome = String::new();
         while !welcome.contains("Ctrl-C") {
-            assert!(output.read_line(&mut welcome).unwrap() > 0, "it started: {welcome}");
+            assert!(
+                output.read_line(&mut welcome).unwrap() > 0,
+                "it started: {welcome}"
+            );
         }
-        let url = welcome.lines().next().unwrap().split_once("serves ").unwrap().1.to_owned();
-        Self { child, output, url, welcome }
+        let url = welcome
+            .lines()
+            .next()
+            .unwrap()
+            .split_once("serves ")
+            .unwrap()
+            .1
+            .to_owned();
+        Self {
+            child,
+            output,
+            url,
+            welcome,
+        }
     }
 
     fn address(&self) -> &str {
@@ -71,7 +101,13 @@ impl Gateway {
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for the end after a signal.
@@ -105,7 +141,9 @@ async fn track(url: &str, product: &str) -> Option<String> {
 
 /// Which of the events the folder's running engine holds.
 async fn stored(folder: &Path, ids: &[String]) -> Vec<String> {
-    let url = running_endpoint(&folder.join(".local")).unwrap().expect("the engine runs");
+    let url = running_endpoint(&folder.join(".local"))
+        .unwrap()
+        .expect("the engine runs");
     let client = client(&local_store_config(&url, ""));
     let mut found = Vec::new();
     for id in ids {
@@ -134,17 +172,30 @@ async fn it_says_what_it_serves() {
         "curl -X POST",
         "  dev_",
     ] {
-        assert!(gateway.welcome.contains(wanted), "{wanted} in {}", gateway.welcome);
+        assert!(
+            gateway.welcome.contains(wanted),
+            "{wanted} in {}",
+            gateway.welcome
+        );
     }
-    assert_eq!(reqwest::get(format!("{}/healthz", gateway.url)).await.unwrap().status(), 200);
+    assert_eq!(
+        reqwest::get(format!("{}/healthz", gateway.url))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_own_curl_lines_work() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(command(folder.path(), &[]));
-    let lines: Vec<&str> =
-        gateway.welcome.lines().filter(|line| line.trim_start().starts_with("curl ")).collect();
+    let lines: Vec<&str> = gateway
+        .welcome
+        .lines()
+        .filter(|line| line.trim_start().starts_with("curl "))
+        .collect();
     assert_eq!(lines.len(), 3);
     if Command::new("curl").arg("--version").output().is_err() {
         return;
@@ -152,7 +203,10 @@ async fn its_own_curl_lines_work() {
     for line in lines {
         let output = Command::new("sh").args(["-c", line]).output().unwrap();
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert!(answer["ok"] == true || answer["status"] == "success", "{line}: {answer}");
+        assert!(
+            answer["ok"] == true || answer["status"] == "success",
+            "{line}: {answer}"
+        );
     }
 }
 
@@ -183,7 +237,10 @@ async fn what_was_answered_is_there_after_a_kill() {
 
     let gateway = Gateway::start(command(folder.path(), &[]));
     assert_eq!(stored(folder.path(), &answered).await.len(), answered.len());
-    assert!(track(&gateway.url, "more").await.is_some(), "and it goes on");
+    assert!(
+        track(&gateway.url, "more").await.is_some(),
+        "and it goes on"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +259,10 @@ async fn sigterm_lets_a_request_finish_and_the_data_stays() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     gateway.signal("-TERM");
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(TcpStream::connect(gateway.address()).await.is_err(), "it takes no more");
+    assert!(
+        TcpStream::connect(gateway.address()).await.is_err(),
+        "it takes no more"
+    );
     stream.write_all(second.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -222,7 +282,10 @@ fn an_interrupt_ends_it_well() {
     let gateway = Gateway::start(command(folder.path(), &["--memory"]));
     gateway.signal("-INT");
     assert!(gateway.ended().success());
-    assert!(!folder.path().join(".local").exists(), "--memory writes no file");
+    assert!(
+        !folder.path().join(".local").exists(),
+        "--memory writes no file"
+    );
 }
 
 #[test]
@@ -231,7 +294,10 @@ fn the_key_is_its_owners_alone_and_can_be_set() {
     let folder = tempfile::tempdir().unwrap();
     drop(Gateway::start(command(folder.path(), &[])));
     let file = folder.path().join(".local/dev-api-key");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 
     let own = "a-key-of-my-own-1234";
     let mut with_key = command(folder.path(), &[]);
@@ -241,23 +307,41 @@ fn the_key_is_its_owners_alone_and_can_be_set() {
     let mut short = command(folder.path(), &["--port", "0"]);
     short.env("DEV_API_KEY", "short-secret");
     let (_, complaint) = refusal(short);
-    assert!(complaint.contains("DEV_API_KEY must be 16 characters or more"), "{complaint}");
+    assert!(
+        complaint.contains("DEV_API_KEY must be 16 characters or more"),
+        "{complaint}"
+    );
     assert!(!complaint.contains("short-secret"));
 }
 
 #[test]
 fn settings_come_from_the_env_file_where_the_environment_has_none() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(".env"), "# ours\nDEV_API_KEY=from-the-file-123456\n").unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "# ours\nDEV_API_KEY=from-the-file-123456\n",
+    )
+    .unwrap();
     let gateway = Gateway::start(command(folder.path(), &["--memory"]));
     assert!(gateway.welcome.contains("from-the-file-123456"));
     let mut with_key = command(folder.path(), &["--memory"]);
     with_key.env("DEV_API_KEY", "from-the-environment-1");
-    assert!(Gateway::start(with_key).welcome.contains("from-the-environment-1"));
+    assert!(
+        Gateway::start(with_key)
+            .welcome
+            .contains("from-the-environment-1")
+    );
 
-    std::fs::write(folder.path().join(".env"), "GOOD=1\nSECRET='half a secret\n").unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "GOOD=1\nSECRET='half a secret\n",
+    )
+    .unwrap();
     let (_, complaint) = refusal(command(folder.path(), &["--memory", "--port", "0"]));
-    assert!(complaint.contains(".env is malformed in the setting after GOOD"), "{complaint}");
+    assert!(
+        complaint.contains(".env is malformed in the setting after GOOD"),
+        "{complaint}"
+    );
     assert!(!complaint.contains("half a secret"));
 }
 
@@ -269,7 +353,10 @@ fn a_port_may_come_from_the_environment_and_a_taken_one_is_named() {
     let mut with_port = command(folder.path(), &[]);
     with_port.env("PORT", &port);
     let (_, complaint) = refusal(with_port);
-    assert!(complaint.contains(&format!("port {port} of 127.0.0.1 is in use")), "{complaint}");
+    assert!(
+        complaint.contains(&format!("port {port} of 127.0.0.1 is in use")),
+        "{complaint}"
+    );
     assert!(!folder.path().join(".local").exists(), "nothing was made");
 }
 
@@ -278,25 +365,52 @@ fn a_folder_in_use_or_out_of_reach_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let _running = Gateway::start(command(folder.path(), &[]));
     let (_, complaint) = refusal(command(folder.path(), &["--port", "0"]));
-    assert!(complaint.contains(".local/ is in use by another running gateway"), "{complaint}");
+    assert!(
+        complaint.contains(".local/ is in use by another running gateway"),
+        "{complaint}"
+    );
 
     std::fs::write(folder.path().join("file"), "").unwrap();
-    let (_, complaint) = refusal(command(folder.path(), &["--port", "0", "--data", "file/data"]));
-    assert!(complaint.contains("the data folder file/data cannot be used"), "{complaint}");
+    let (_, complaint) = refusal(command(
+        folder.path(),
+        &["--port", "0", "--data", "file/data"],
+    ));
+    assert!(
+        complaint.contains("the data folder file/data cannot be used"),
+        "{complaint}"
+    );
 }
 
 #[test]
 fn a_broken_template_is_named_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("broken.yaml"), "Resources:\n  A: { Type: AWS::DynamoDB::Table }\n").unwrap();
-    let with_template = |file: &str| command(folder.path(), &["--memory", "--port", "0", "--template", file]);
+    std::fs::write(
+        folder.path().join("broken.yaml"),
+        "Resources:\n  A: { Type: AWS::DynamoDB::Table }\n",
+    )
+    .unwrap();
+    let with_template = |file: &str| {
+        command(
+            folder.path(),
+            &["--memory", "--port", "0", "--template", file],
+        )
+    };
     let (_, complaint) = refusal(with_template("broken.yaml"));
-    assert!(complaint.contains("the template lacks A.Properties"), "{complaint}");
+    assert!(
+        complaint.contains("the template lacks A.Properties"),
+        "{complaint}"
+    );
     std::fs::write(folder.path().join("no.yaml"), "Resources: [\n").unwrap();
     let (_, complaint) = refusal(with_template("no.yaml"));
-    assert!(complaint.contains("the template is no valid YAML"), "{complaint}");
+    assert!(
+        complaint.contains("the template is no valid YAML"),
+        "{complaint}"
+    );
     let (_, complaint) = refusal(with_template("missing.yaml"));
-    assert!(complaint.contains("missing.yaml cannot be read"), "{complaint}");
+    assert!(
+        complaint.contains("missing.yaml cannot be read"),
+        "{complaint}"
+    );
 }
 
 #[test]
@@ -304,12 +418,42 @@ fn a_host_a_database_or_a_setting_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (_, complaint) = refusal(command(folder.path(), &["--memory", "--host", "192.0.2.1"]));
     assert!(complaint.contains("192.0.2.1"), "{complaint}");
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let (_, complaint) = refusal(command(
         folder.path(),
         &["--port", "0", "--endpoint-url", &format!("http://{unused}")],
     ));
-    assert!(complaint.contains("cannot be looked up"), "{complaint}");
+    assert!(
+        complaint.contains("cannot be looked up: DynamoDB does not answer: "),
+        "{complaint}"
+    );
+    let (_, complaint) = refusal(command(
+        folder.path(),
+        &["--endpoint-url", "localhost:8000"],
+    ));
+    assert!(
+        complaint.contains("not an http or https URL"),
+        "{complaint}"
+    );
+    let (_, complaint) = refusal(command(folder.path(), &["--prot", "1"]));
+    assert!(
+        complaint.contains("unexpected argument '--prot'"),
+        "{complaint}"
+    );
+    let mut no_port = command(folder.path(), &["--memory"]);
+    no_port.env("PORT", "http");
+    let (_, complaint) = refusal(no_port);
+    assert!(complaint.contains("PORT must be a port"), "{complaint}");
+    let mut prefix = command(folder.path(), &["--memory", "--port", "0"]);
+    prefix.env("TABLE_PREFIX", "a b");
+    let (_, complaint) = refusal(prefix);
+    assert!(
+        complaint.contains("cannot be looked up: ValidationException: "),
+        "{complaint}"
+    );
     let mut wrong = command(folder.path(), &["--memory", "--port", "0"]);
     wrong.env("EVENT_RETENTION_DAYS", "many");
     let (_, complaint) = refusal(wrong);

@@ -1,4 +1,8 @@
 //! The template's tables on a real engine.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +18,26 @@ fn tables() -> Vec<Table> {
 
 fn key(schema: &[KeySchemaElement]) -> Key {
     let find = |kind: KeyType| {
-        schema.iter().find(|e| e.key_type == kind).map(|e| e.attribute_name.clone())
+        schema
+            .iter()
+            .find(|e| e.key_type == kind)
+            .map(|e| e.attribute_name.clone())
     };
-    Key { partition: find(KeyType::Hash).unwrap(), sort: find(KeyType::Range) }
+    Key {
+        partition: find(KeyType::Hash).unwrap(),
+        sort: find(KeyType::Range),
+    }
 }
 
 async fn describe(client: &aws_sdk_dynamodb::Client, name: &str) -> TableDescription {
-    client.describe_table().table_name(name).send().await.unwrap().table.unwrap()
+    client
+        .describe_table()
+        .table_name(name)
+        .send()
+        .await
+        .unwrap()
+        .table
+        .unwrap()
 }
 
 #[tokio::test]
@@ -54,7 +71,12 @@ async fn every_table_and_index_is_created_as_declared() {
                 }
             }
         }
-        assert_eq!(found.global_secondary_indexes().len(), table.indexes.len(), "{}", table.name);
+        assert_eq!(
+            found.global_secondary_indexes().len(),
+            table.indexes.len(),
+            "{}",
+            table.name
+        );
         let ttl = client
             .describe_time_to_live()
             .table_name(&table.name)
@@ -79,8 +101,13 @@ async fn an_index_that_the_template_gained_is_added_and_filled() {
     let engine = Engine::start(EngineOptions::memory()).await.unwrap();
     let client = engine.client();
     let mut older = tables();
-    let table = older.iter_mut().find(|table| table.name == "cart_tracking_events").unwrap();
-    table.indexes.retain(|index| index.name != "idx_customer_id" && index.name != "idx_product_id");
+    let table = older
+        .iter_mut()
+        .find(|table| table.name == "cart_tracking_events")
+        .unwrap();
+    table
+        .indexes
+        .retain(|index| index.name != "idx_customer_id" && index.name != "idx_product_id");
     table.attributes.remove("customer_id");
     table.attributes.remove("product_id");
     ensure_tables(&client, &older).await.unwrap();
@@ -98,7 +125,10 @@ async fn an_index_that_the_template_gained_is_added_and_filled() {
     let report = ensure_tables(&client, &tables()).await.unwrap();
     assert_eq!(
         report.indexes_added,
-        ["cart_tracking_events/idx_product_id", "cart_tracking_events/idx_customer_id"]
+        [
+            "cart_tracking_events/idx_product_id",
+            "cart_tracking_events/idx_customer_id"
+        ]
     );
     let found = client
         .query()
@@ -121,22 +151,38 @@ async fn a_table_with_another_key_or_index_is_refused_by_name() {
     ensure_tables(&client, &all).await.unwrap();
 
     let mut other_key = all.clone();
-    let table = other_key.iter_mut().find(|table| table.name == "tracker_sessions").unwrap();
+    let table = other_key
+        .iter_mut()
+        .find(|table| table.name == "tracker_sessions")
+        .unwrap();
     table.key.sort = None;
     let error = ensure_tables(&client, &other_key).await.unwrap_err();
-    assert!(matches!(&error, TablesError::Differs { table, what } if table == "tracker_sessions" && what == "primary key"), "{error}");
+    assert!(
+        matches!(&error, TablesError::Differs { table, what } if table == "tracker_sessions" && what == "primary key"),
+        "{error}"
+    );
 
     let mut other_index = all.clone();
-    let table =
-        other_index.iter_mut().find(|table| table.name == "cart_tracking_events").unwrap();
+    let table = other_index
+        .iter_mut()
+        .find(|table| table.name == "cart_tracking_events")
+        .unwrap();
     table.indexes[0].projection = Projection::KeysOnly;
     let error = ensure_tables(&client, &other_index).await.unwrap_err();
-    assert!(error.to_string().starts_with("the table cart_tracking_events exists with another index idx_"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("the table cart_tracking_events exists with another index idx_"),
+        "{error}"
+    );
 
     let mut other_ttl = all;
     other_ttl[0].ttl_attribute = Some("other".to_owned());
     let error = ensure_tables(&client, &other_ttl).await.unwrap_err();
-    assert!(error.to_string().contains("another TTL attribute"), "{error}");
+    assert!(
+        error.to_string().contains("another TTL attribute"),
+        "{error}"
+    );
     engine.stop().await;
 }
 
@@ -146,5 +192,8 @@ async fn an_engine_that_is_not_there_is_named_in_the_error() {
     let client = engine.client();
     engine.stop().await;
     let error = ensure_tables(&client, &tables()).await.unwrap_err();
-    assert!(error.to_string().ends_with("cannot be looked up"), "{error}");
+    assert!(
+        error.to_string().ends_with("cannot be looked up"),
+        "{error}"
+    );
 }

@@ -1,4 +1,8 @@
 //! What the gateway reads from a template, and what it says about a broken one.
+#![expect(
+    clippy::expect_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::collections::BTreeMap;
 
@@ -60,10 +64,23 @@ fn complaint(from: &str, to: &str) -> String {
 #[test]
 fn the_template_of_this_repository_is_readable() {
     let template = parse(EMBEDDED).unwrap();
-    assert!(template.tables.iter().any(|table| table.name == "cart_tracking_events"));
-    assert!(template.routes.iter().any(|route| route.matches == RouteMatch::Default));
     assert!(
-        template.tables.iter().all(|table| table.ttl_attribute.as_deref() == Some("expires_at"))
+        template
+            .tables
+            .iter()
+            .any(|table| table.name == "cart_tracking_events")
+    );
+    assert!(
+        template
+            .routes
+            .iter()
+            .any(|route| route.matches == RouteMatch::Default)
+    );
+    assert!(
+        template
+            .tables
+            .iter()
+            .all(|table| table.ttl_attribute.as_deref() == Some("expires_at"))
     );
     assert!(template.throttling.for_route("POST /ingest").is_some());
 }
@@ -71,16 +88,27 @@ fn the_template_of_this_repository_is_readable() {
 #[test]
 fn tables_are_read_with_keys_indexes_and_ttl() {
     let template = parse(SMALL).unwrap();
-    let [table] = template.tables.as_slice() else { panic!("one table") };
+    let [table] = template.tables.as_slice() else {
+        panic!("one table")
+    };
     assert_eq!(table.name, "dev_sessions");
-    assert_eq!(table.key, Key { partition: "pk".into(), sort: None });
+    assert_eq!(
+        table.key,
+        Key {
+            partition: "pk".into(),
+            sort: None
+        }
+    );
     assert_eq!(table.attributes["at"], AttributeType::Number);
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires_at"));
     assert_eq!(
         table.indexes,
         [Index {
             name: "by_time".into(),
-            key: Key { partition: "pk".into(), sort: Some("at".into()) },
+            key: Key {
+                partition: "pk".into(),
+                sort: Some("at".into())
+            },
             projection: Projection::Include(vec!["store".into()]),
         }]
     );
@@ -97,7 +125,10 @@ fn a_parameter_can_be_overridden() {
 fn routes_are_read_with_their_binaries() {
     let route = |path: &str, method: Option<&str>| Route {
         function: "session-ingest".into(),
-        matches: RouteMatch::Path { path: path.into(), method: method.map(Into::into) },
+        matches: RouteMatch::Path {
+            path: path.into(),
+            method: method.map(Into::into),
+        },
     };
     assert_eq!(
         parse(SMALL).unwrap().routes,
@@ -105,7 +136,10 @@ fn routes_are_read_with_their_binaries() {
             route("/any", None),
             route("/ingest", Some("POST")),
             route("/sessions/{session}", Some("GET")),
-            Route { function: "session-ingest".into(), matches: RouteMatch::Default },
+            Route {
+                function: "session-ingest".into(),
+                matches: RouteMatch::Default
+            },
         ]
     );
 }
@@ -113,12 +147,21 @@ fn routes_are_read_with_their_binaries() {
 #[test]
 fn a_route_inherits_what_its_throttle_leaves_out() {
     let throttling = parse(SMALL).unwrap().throttling;
-    let default = Throttle { rate_per_second: 2.5, burst: 5 };
+    let default = Throttle {
+        rate_per_second: 2.5,
+        burst: 5,
+    };
     assert_eq!(throttling.for_route("$default"), Some(default));
-    assert_eq!(throttling.for_route("GET /sessions/{session}"), Some(default));
+    assert_eq!(
+        throttling.for_route("GET /sessions/{session}"),
+        Some(default)
+    );
     assert_eq!(
         throttling.for_route("POST /ingest"),
-        Some(Throttle { rate_per_second: 2.5, burst: 50 })
+        Some(Throttle {
+            rate_per_second: 2.5,
+            burst: 50
+        })
     );
 }
 
@@ -141,11 +184,17 @@ fn a_broken_template_is_refused_with_the_place() {
         "the template's Sessions.Properties.TableName uses !GetAtt, which the local gateway cannot work out"
     );
     assert_eq!(
-        complaint("{ AttributeName: pk, KeyType: HASH }\n      Global", "{ AttributeName: id, KeyType: HASH }\n      Global"),
+        complaint(
+            "{ AttributeName: pk, KeyType: HASH }\n      Global",
+            "{ AttributeName: id, KeyType: HASH }\n      Global"
+        ),
         "the template's Sessions has the key attribute id without a definition"
     );
     assert_eq!(
-        complaint("AttributeName: at, KeyType: RANGE", "AttributeName: pk, KeyType: RANGE"),
+        complaint(
+            "AttributeName: at, KeyType: RANGE",
+            "AttributeName: pk, KeyType: RANGE"
+        ),
         "the template's Sessions defines the attribute at, which no key uses"
     );
     assert_eq!(
@@ -176,15 +225,35 @@ fn a_broken_template_is_refused_with_the_place() {
         complaint("ThrottlingBurstLimit: 50", "ThrottlingBurstLimit: many"),
         "the template's Api.Properties.RouteSettings.POST /ingest.ThrottlingBurstLimit must be a whole number of requests, 0 or more"
     );
-    assert_eq!(complaint("Resources:", "Things:"), "the template lacks Resources");
+    assert_eq!(
+        complaint("Resources:", "Things:"),
+        "the template lacks Resources"
+    );
 }
 
 #[test]
 fn no_text_makes_the_reader_panic() {
-    for text in ["", "null", "[]", "42", "Resources: 7", "Resources: !Ref X", "a: b: c", "Parameters: [1]\nResources: {}", "Resources: { A: 1 }", "Resources: { A: { Type: AWS::DynamoDB::Table } }", "? [a]\n: b", "Resources: { 1: { Type: X } }", "\u{0}"] {
+    for text in [
+        "",
+        "null",
+        "[]",
+        "42",
+        "Resources: 7",
+        "Resources: !Ref X",
+        "a: b: c",
+        "Parameters: [1]\nResources: {}",
+        "Resources: { A: 1 }",
+        "Resources: { A: { Type: AWS::DynamoDB::Table } }",
+        "? [a]\n: b",
+        "Resources: { 1: { Type: X } }",
+        "\u{0}",
+    ] {
         assert!(parse(text).is_err(), "{text:?} is refused");
     }
-    for end in (0..EMBEDDED.len()).step_by(97).filter(|end| EMBEDDED.is_char_boundary(*end)) {
+    for end in (0..EMBEDDED.len())
+        .step_by(97)
+        .filter(|end| EMBEDDED.is_char_boundary(*end))
+    {
         // Whether half a template makes sense does not matter here.
         let _ = parse(&EMBEDDED[..end]);
     }

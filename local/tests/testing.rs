@@ -19,7 +19,9 @@ fn impatient(endpoint_url: &str) -> Client {
         .to_builder()
         .retry_config(RetryConfig::disabled())
         .timeout_config(
-            TimeoutConfig::builder().operation_timeout(Duration::from_millis(300)).build(),
+            TimeoutConfig::builder()
+                .operation_timeout(Duration::from_millis(300))
+                .build(),
         )
         .build();
     Client::from_conf(config)
@@ -44,17 +46,26 @@ async fn the_proxy_breaks_as_told_and_heals() {
     assert_eq!(put(&client, "a").await, Ok(()));
 
     proxy.set(Fault::Throttle).await;
-    assert_eq!(put(&client, "b").await.unwrap_err(), "ProvisionedThroughputExceededException");
+    assert_eq!(
+        put(&client, "b").await.unwrap_err(),
+        "ProvisionedThroughputExceededException"
+    );
     proxy.set(Fault::InternalError).await;
     assert_eq!(put(&client, "b").await.unwrap_err(), "InternalServerError");
     proxy.set(Fault::Refuse).await;
     let start = Instant::now();
     assert_eq!(put(&client, "b").await.unwrap_err(), "no answer");
-    assert!(start.elapsed() < Duration::from_millis(250), "refused at once");
+    assert!(
+        start.elapsed() < Duration::from_millis(250),
+        "refused at once"
+    );
     proxy.set(Fault::Hang).await;
     let start = Instant::now();
     assert_eq!(put(&client, "b").await.unwrap_err(), "no answer");
-    assert!(start.elapsed() >= Duration::from_millis(250), "waited in vain");
+    assert!(
+        start.elapsed() >= Duration::from_millis(250),
+        "waited in vain"
+    );
 
     proxy.set(Fault::LoseAnswer).await;
     assert_eq!(put(&client, "lost").await.unwrap_err(), "no answer");
@@ -73,7 +84,11 @@ async fn the_proxy_breaks_as_told_and_heals() {
         .map(|item| item["id"].as_s().unwrap().clone())
         .collect();
     ids.sort();
-    assert_eq!(ids, ["a", "c", "lost"], "what was not answered took effect, what was refused did not");
+    assert_eq!(
+        ids,
+        ["a", "c", "lost"],
+        "what was not answered took effect, what was refused did not"
+    );
 }
 
 /// A process that does nothing: the test speaks to the Runtime API in its place.
@@ -92,17 +107,30 @@ async fn the_runtime_api_hands_out_events_and_takes_answers() {
     let runtime = tokio::spawn(async move {
         let http = reqwest::Client::new();
         loop {
-            let next = http.get(format!("{api}/invocation/next")).send().await.unwrap();
-            let id =
-                next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap().to_owned();
+            let next = http
+                .get(format!("{api}/invocation/next"))
+                .send()
+                .await
+                .unwrap();
+            let id = next.headers()["lambda-runtime-aws-request-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
             assert!(next.headers().contains_key("lambda-runtime-deadline-ms"));
             let event: serde_json::Value = next.json().await.unwrap();
             let (what, body) = if event["fail"] == true {
-                ("error", json!({ "errorMessage": "told to", "errorType": "Test" }))
+                (
+                    "error",
+                    json!({ "errorMessage": "told to", "errorType": "Test" }),
+                )
             } else {
                 ("response", json!({ "echo": event }))
             };
-            http.post(format!("{api}/invocation/{id}/{what}")).json(&body).send().await.unwrap();
+            http.post(format!("{api}/invocation/{id}/{what}"))
+                .json(&body)
+                .send()
+                .await
+                .unwrap();
         }
     });
     host.initialized().await.unwrap();
@@ -121,6 +149,12 @@ async fn the_runtime_api_hands_out_events_and_takes_answers() {
 async fn a_bootstrap_that_ends_is_no_hang() {
     let host = LambdaHost::start(idle_process("exit 3")).await;
     let failure = host.invoke(&json!({})).await.unwrap_err();
-    assert!(matches!(&failure, LambdaFailure::Ended(how) if how.contains('3')), "{failure}");
-    assert!(matches!(host.initialized().await.unwrap_err(), LambdaFailure::Ended(_)));
+    assert!(
+        matches!(&failure, LambdaFailure::Ended(how) if how.contains('3')),
+        "{failure}"
+    );
+    assert!(matches!(
+        host.initialized().await.unwrap_err(),
+        LambdaFailure::Ended(_)
+    ));
 }

@@ -17,7 +17,12 @@ pub trait Advisor: Send + Sync {
     /// # Errors
     ///
     /// Whatever keeps the advisor from a valid advice in time.
-    async fn advise(&self, record: &SessionRecord, now: Timestamp, deadline: Duration) -> Result<Advice, AdvisorError>;
+    async fn advise(
+        &self,
+        record: &SessionRecord,
+        now: Timestamp,
+        deadline: Duration,
+    ) -> Result<Advice, AdvisorError>;
 }
 
 /// Why there is no advice. Holds nothing that the model or its server wrote: that may repeat the prompt.
@@ -129,7 +134,11 @@ pub struct JsonFault {
 
 impl From<serde_json::Error> for JsonFault {
     fn from(error: serde_json::Error) -> Self {
-        Self { category: error.classify(), line: error.line(), column: error.column() }
+        Self {
+            category: error.classify(),
+            line: error.line(),
+            column: error.column(),
+        }
     }
 }
 
@@ -142,7 +151,11 @@ impl fmt::Display for JsonFault {
             Category::Data => "lacks a field or has one of a wrong type",
             Category::Eof => "ends too early",
         };
-        write!(f, "the text {what} at line {}, column {}", self.line, self.column)
+        write!(
+            f,
+            "the text {what} at line {}, column {}",
+            self.line, self.column
+        )
     }
 }
 
@@ -157,7 +170,10 @@ mod tests {
         let error = serde_json::from_str::<u8>("\"canary@example.com\"").unwrap_err();
         assert!(error.to_string().contains("canary"));
         let fault = JsonFault::from(error);
-        assert_eq!(fault.to_string(), "the text lacks a field or has one of a wrong type at line 1, column 20");
+        assert_eq!(
+            fault.to_string(),
+            "the text lacks a field or has one of a wrong type at line 1, column 20"
+        );
         assert!(!format!("{fault:?}").contains("canary"));
     }
 }

@@ -15,7 +15,6 @@ use shoptrail_edge::{ApiError, App, RequestContext};
 use shoptrail_storage::{DecisionRecord, RecentSession};
 use utoipa::ToSchema;
 
-
 use crate::{Model, prompt};
 
 /// Events that a decision looks at: more than a shopper makes in the minutes that matter.
@@ -77,9 +76,12 @@ pub(crate) async fn askai(
     let started = Instant::now();
     let now = app.clock.now();
     let session = parse_session(&body)?;
-    let (recent, latest) =
-        tokio::try_join!(app.store.find_recent_session(&session, NEWEST_EVENTS, now), app.store.find_latest_decision(&session, now))?;
-    let RecentSession { record, version } = recent.ok_or(ApiError::NotFound("There is no such session"))?;
+    let (recent, latest) = tokio::try_join!(
+        app.store.find_recent_session(&session, NEWEST_EVENTS, now),
+        app.store.find_latest_decision(&session, now)
+    )?;
+    let RecentSession { record, version } =
+        recent.ok_or(ApiError::NotFound("There is no such session"))?;
     context.note_store(record.store_name.as_ref());
 
     let (source, decision) = match latest.filter(|decision| decision.is_reusable(version, now)) {
@@ -92,12 +94,25 @@ pub(crate) async fn askai(
         }
     };
     context.note_outcome(source.as_str());
-    let DecisionRecord { decision_id, advice, .. } = decision;
-    Ok(Json(Decided { ok: true, session, advice: advice.clone(), decision: advice, decision_id, source }))
+    let DecisionRecord {
+        decision_id,
+        advice,
+        ..
+    } = decision;
+    Ok(Json(Decided {
+        ok: true,
+        session,
+        advice: advice.clone(),
+        decision: advice,
+        decision_id,
+        source,
+    }))
 }
 
 fn parse_session(body: &[u8]) -> Result<SessionId, ParseError> {
-    let text = std::str::from_utf8(body).map_err(|_| ParseError::new("session", Reason::NotASessionId))?.trim();
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ParseError::new("session", Reason::NotASessionId))?
+        .trim();
     if text.is_empty() {
         return Err(ParseError::body(Reason::EmptyBody));
     }
@@ -122,23 +137,50 @@ struct Decision {
 }
 
 /// Asks the model, and the rules where there is none or where it fails.
-async fn decide(app: &App, model: &Model, record: &SessionRecord, now: Timestamp, started: Instant) -> Decision {
-    let by_rules = |asked, failure| Decision { advice: rules::advise(record, now), source: Source::Rules, asked, failure };
-    let Some(advisor) = &model.0 else { return by_rules(None, None) };
+async fn decide(
+    app: &App,
+    model: &Model,
+    record: &SessionRecord,
+    now: Timestamp,
+    started: Instant,
+) -> Decision {
+    let by_rules = |asked, failure| Decision {
+        advice: rules::advise(record, now),
+        source: Source::Rules,
+        asked,
+        failure,
+    };
+    let Some(advisor) = &model.0 else {
+        return by_rules(None, None);
+    };
     let asked = Some(prompt::summary(record, now));
     // The deadline is the shopper's: what the database took is gone.
     let deadline = app.config.groq.timeout.saturating_sub(started.elapsed());
     match advisor.advise(record, now, deadline).await {
-        Ok(advice) => Decision { advice, source: Source::Model, asked, failure: None },
+        Ok(advice) => Decision {
+            advice,
+            source: Source::Model,
+            asked,
+            failure: None,
+        },
         Err(error) => {
-            tracing::warn!(failure = error.kind(), "the model gave no advice; the rules decide");
+            tracing::warn!(
+                failure = error.kind(),
+                "the model gave no advice; the rules decide"
+            );
             by_rules(asked, Some(error.kind()))
         }
     }
 }
 
 impl Decision {
-    fn into_record(self, app: &App, record: &SessionRecord, version: u64, now: Timestamp) -> DecisionRecord {
+    fn into_record(
+        self,
+        app: &App,
+        record: &SessionRecord,
+        version: u64,
+        now: Timestamp,
+    ) -> DecisionRecord {
         let retention_days = app.config.retention.session_days;
         DecisionRecord {
             session: record.session.to_string(),
@@ -161,7 +203,9 @@ fn decision_id(now: Timestamp, random: u128) -> String {
     let mut tail = [0; 10];
     tail.copy_from_slice(&random.to_le_bytes()[..10]);
     let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid().to_string()
+    uuid::Builder::from_unix_timestamp_millis(millis, &tail)
+        .into_uuid()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -171,15 +215,28 @@ mod tests {
 
     #[test]
     fn a_session_is_named_plainly_or_as_json() {
-        let session = |body: &str| parse_session(body.as_bytes()).map(|session| session.to_string()).map_err(|error| (error.field.into_owned(), error.reason));
+        let session = |body: &str| {
+            parse_session(body.as_bytes())
+                .map(|session| session.to_string())
+                .map_err(|error| (error.field.into_owned(), error.reason))
+        };
         assert_eq!(session(" s-1\n"), Ok("s-1".into()));
         assert_eq!(session(r#"{ "session": "s-1" }"#), Ok("s-1".into()));
         assert_eq!(session(" "), Err(("body".into(), Reason::EmptyBody)));
         assert_eq!(session("{}"), Err(("session".into(), Reason::Required)));
         assert_eq!(session("{"), Err(("body".into(), Reason::NotJson)));
-        assert_eq!(session(r#"{"session":7}"#), Err(("session".into(), Reason::NotAString)));
-        assert_eq!(session("undefined"), Err(("session".into(), Reason::Placeholder)));
-        assert_eq!(session("a b"), Err(("session".into(), Reason::NotASessionId)));
+        assert_eq!(
+            session(r#"{"session":7}"#),
+            Err(("session".into(), Reason::NotAString))
+        );
+        assert_eq!(
+            session("undefined"),
+            Err(("session".into(), Reason::Placeholder))
+        );
+        assert_eq!(
+            session("a b"),
+            Err(("session".into(), Reason::NotASessionId))
+        );
     }
 
     #[test]

@@ -75,7 +75,11 @@ impl GroqAdvisor {
     #[must_use]
     pub fn from_config(config: &GroqConfig) -> Option<Self> {
         let api_key = config.api_key.clone()?;
-        Some(Self::new(GroqOptions { base_url: config.base_url.clone(), model: config.model.clone(), api_key }))
+        Some(Self::new(GroqOptions {
+            base_url: config.base_url.clone(),
+            model: config.model.clone(),
+            api_key,
+        }))
     }
 
     fn client(&self) -> Result<&Client, AdvisorError> {
@@ -94,7 +98,9 @@ impl GroqAdvisor {
     fn check_rest(&self, now: Timestamp) -> Result<(), AdvisorError> {
         let until = self.rests_until_ms.load(Ordering::Relaxed);
         match u64::try_from(until.saturating_sub(now.as_millis())) {
-            Ok(remaining) if remaining > 0 => Err(AdvisorError::Resting { remaining: Duration::from_millis(remaining) }),
+            Ok(remaining) if remaining > 0 => Err(AdvisorError::Resting {
+                remaining: Duration::from_millis(remaining),
+            }),
             _ => Ok(()),
         }
     }
@@ -110,16 +116,23 @@ impl GroqAdvisor {
             match judge(response, dialect, now).await {
                 Reply::Completion(body) => return read_advice(&body),
                 Reply::Unsupported(option) => {
-                    tracing::info!(ask_ai.option = option.as_str(), "the model's server refuses an option; asking without it from now on");
+                    tracing::info!(
+                        ask_ai.option = option.as_str(),
+                        "the model's server refuses an option; asking without it from now on"
+                    );
                     match option {
                         Unsupported::Schema => self.refuses_schema.store(true, Ordering::Relaxed),
-                        Unsupported::Reasoning => self.refuses_reasoning.store(true, Ordering::Relaxed),
+                        Unsupported::Reasoning => {
+                            self.refuses_reasoning.store(true, Ordering::Relaxed)
+                        }
                     }
                 }
                 Reply::Failed { error, rest } => {
                     if let Some(rest) = rest {
-                        let millis = i64::try_from(rest.min(LONGEST_REST).as_millis()).unwrap_or(i64::MAX);
-                        self.rests_until_ms.fetch_max(now.plus_millis(millis).as_millis(), Ordering::Relaxed);
+                        let millis =
+                            i64::try_from(rest.min(LONGEST_REST).as_millis()).unwrap_or(i64::MAX);
+                        self.rests_until_ms
+                            .fetch_max(now.plus_millis(millis).as_millis(), Ordering::Relaxed);
                     }
                     return Err(error);
                 }
@@ -130,17 +143,36 @@ impl GroqAdvisor {
     async fn send(&self, prompt: &Prompt, dialect: Dialect) -> Result<Response, AdvisorError> {
         let url = format!("{}{PATH}", self.options.base_url.trim_end_matches('/'));
         let request = ChatRequest::new(&self.options.model, prompt, dialect);
-        let sent = self.client()?.post(url).bearer_auth(self.options.api_key.expose()).json(&request).send().await;
-        sent.map_err(|error| if error.is_builder() { AdvisorError::Client(error) } else { unreachable_server(error) })
+        let sent = self
+            .client()?
+            .post(url)
+            .bearer_auth(self.options.api_key.expose())
+            .json(&request)
+            .send()
+            .await;
+        sent.map_err(|error| {
+            if error.is_builder() {
+                AdvisorError::Client(error)
+            } else {
+                unreachable_server(error)
+            }
+        })
     }
 }
 
 #[async_trait::async_trait]
 impl Advisor for GroqAdvisor {
-    async fn advise(&self, record: &SessionRecord, now: Timestamp, deadline: Duration) -> Result<Advice, AdvisorError> {
+    async fn advise(
+        &self,
+        record: &SessionRecord,
+        now: Timestamp,
+        deadline: Duration,
+    ) -> Result<Advice, AdvisorError> {
         self.check_rest(now)?;
         let prompt = Prompt::of(record, now);
-        tokio::time::timeout(deadline, self.ask(&prompt, now)).await.map_err(|_| AdvisorError::TimedOut { deadline })?
+        tokio::time::timeout(deadline, self.ask(&prompt, now))
+            .await
+            .map_err(|_| AdvisorError::TimedOut { deadline })?
     }
 }
 
@@ -170,7 +202,10 @@ impl Unsupported {
 enum Reply {
     Completion(Vec<u8>),
     Unsupported(Unsupported),
-    Failed { error: AdvisorError, rest: Option<Duration> },
+    Failed {
+        error: AdvisorError,
+        rest: Option<Duration>,
+    },
 }
 
 impl Reply {
@@ -187,9 +222,20 @@ async fn judge(response: Response, dialect: Dialect, now: Timestamp) -> Reply {
             Ok(body) => Reply::Completion(body),
             Err(error) => Reply::failed(error),
         },
-        429 => Reply::Failed { error: AdvisorError::RateLimited { retry_after: rest }, rest },
-        STATUS_OVER_CAPACITY => Reply::Failed { error: AdvisorError::OverCapacity, rest },
-        500.. => Reply::Failed { error: AdvisorError::ServerFailed { status: status.as_u16() }, rest },
+        429 => Reply::Failed {
+            error: AdvisorError::RateLimited { retry_after: rest },
+            rest,
+        },
+        STATUS_OVER_CAPACITY => Reply::Failed {
+            error: AdvisorError::OverCapacity,
+            rest,
+        },
+        500.. => Reply::Failed {
+            error: AdvisorError::ServerFailed {
+                status: status.as_u16(),
+            },
+            rest,
+        },
         400 | 422 => match read_body(response).await {
             Ok(body) => judge_refusal(&body, status, dialect),
             Err(_) => refused(status),
@@ -199,7 +245,9 @@ async fn judge(response: Response, dialect: Dialect, now: Timestamp) -> Reply {
 }
 
 fn refused(status: StatusCode) -> Reply {
-    Reply::failed(AdvisorError::Refused { status: status.as_u16() })
+    Reply::failed(AdvisorError::Refused {
+        status: status.as_u16(),
+    })
 }
 
 /// Servers do not agree on a code for an option that they lack, but their messages name the option.
@@ -212,7 +260,14 @@ fn judge_refusal(body: &[u8], status: StatusCode, dialect: Dialect) -> Reply {
     }
     let said = format!("{} {}", text("message"), text("param")).to_ascii_lowercase();
     let names = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if dialect.schema && names(&["response_format", "response format", "json_schema", "json schema"]) {
+    if dialect.schema
+        && names(&[
+            "response_format",
+            "response format",
+            "json_schema",
+            "json schema",
+        ])
+    {
         Reply::Unsupported(Unsupported::Schema)
     } else if dialect.reasoning && names(&["reasoning"]) {
         Reply::Unsupported(Unsupported::Reasoning)
@@ -235,8 +290,13 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, AdvisorError> {
-    let too_large = AdvisorError::TooLarge { limit: ANSWER_BYTES };
-    if response.content_length().is_some_and(|length| length > ANSWER_BYTES as u64) {
+    let too_large = AdvisorError::TooLarge {
+        limit: ANSWER_BYTES,
+    };
+    if response
+        .content_length()
+        .is_some_and(|length| length > ANSWER_BYTES as u64)
+    {
         return Err(too_large);
     }
     let mut body = Vec::new();
@@ -255,8 +315,13 @@ fn unreachable_server(error: reqwest::Error) -> AdvisorError {
 }
 
 fn read_advice(body: &[u8]) -> Result<Advice, AdvisorError> {
-    let completion: ChatCompletion = serde_json::from_slice(body).map_err(|error| AdvisorError::NotACompletion(error.into()))?;
-    let choice = completion.choices.into_iter().next().ok_or(AdvisorError::NoAnswer)?;
+    let completion: ChatCompletion =
+        serde_json::from_slice(body).map_err(|error| AdvisorError::NotACompletion(error.into()))?;
+    let choice = completion
+        .choices
+        .into_iter()
+        .next()
+        .ok_or(AdvisorError::NoAnswer)?;
     match choice.finish_reason.as_deref() {
         Some("length") => return Err(AdvisorError::Truncated),
         Some("stop") | None => {}
@@ -264,12 +329,17 @@ fn read_advice(body: &[u8]) -> Result<Advice, AdvisorError> {
     }
     let content = choice.message.content.unwrap_or_default();
     if content.trim().is_empty() {
-        return Err(if choice.message.refusal.is_some() { AdvisorError::Declined } else { AdvisorError::NoAnswer });
+        return Err(if choice.message.refusal.is_some() {
+            AdvisorError::Declined
+        } else {
+            AdvisorError::NoAnswer
+        });
     }
     let malformed = |error: serde_json::Error| AdvisorError::Malformed(error.into());
     // By way of an object, because serde takes a list of seven values for the struct as well.
     let object: Map<String, Value> = serde_json::from_str(&content).map_err(malformed)?;
-    let proposed: ProposedAdvice = serde_json::from_value(Value::Object(object)).map_err(malformed)?;
+    let proposed: ProposedAdvice =
+        serde_json::from_value(Value::Object(object)).map_err(malformed)?;
     Advice::parse(proposed).map_err(AdvisorError::Invalid)
 }
 
@@ -306,17 +376,33 @@ impl<'a> ChatRequest<'a> {
         Self {
             model,
             messages: [
-                ChatMessage { role: "system", content: prompt.instructions },
-                ChatMessage { role: "user", content: &prompt.summary },
+                ChatMessage {
+                    role: "system",
+                    content: prompt.instructions,
+                },
+                ChatMessage {
+                    role: "user",
+                    content: &prompt.summary,
+                },
             ],
             response_format: if dialect.schema {
-                ResponseFormat::JsonSchema { json_schema: NamedSchema { name: "popup_advice", strict: true, schema: AdviceSchema::new() } }
+                let schema = NamedSchema {
+                    name: "popup_advice",
+                    strict: true,
+                    schema: AdviceSchema::new(),
+                };
+                ResponseFormat::JsonSchema {
+                    json_schema: Box::new(schema),
+                }
             } else {
                 ResponseFormat::JsonObject
             },
             max_completion_tokens: MAX_COMPLETION_TOKENS,
             temperature: TEMPERATURE,
-            reasoning: dialect.reasoning.then_some(Reasoning { reasoning_effort: "low", include_reasoning: false }),
+            reasoning: dialect.reasoning.then_some(Reasoning {
+                reasoning_effort: "low",
+                include_reasoning: false,
+            }),
         }
     }
 }
@@ -336,7 +422,7 @@ struct Reasoning {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResponseFormat {
-    JsonSchema { json_schema: NamedSchema },
+    JsonSchema { json_schema: Box<NamedSchema> },
     JsonObject,
 }
 
@@ -381,11 +467,17 @@ struct Property {
 
 impl Property {
     fn any(kind: &'static str) -> Self {
-        Self { kind, one_of: Vec::new() }
+        Self {
+            kind,
+            one_of: Vec::new(),
+        }
     }
 
     fn one_of(names: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { kind: "string", one_of: names.into_iter().collect() }
+        Self {
+            kind: "string",
+            one_of: names.into_iter().collect(),
+        }
     }
 }
 
@@ -402,7 +494,15 @@ impl AdviceSchema {
                 confidence: Property::any("number"),
                 delay_ms: Property::any("integer"),
             },
-            required: ["reason", "trigger", "category", "show_popup", "message", "confidence", "delay_ms"],
+            required: [
+                "reason",
+                "trigger",
+                "category",
+                "show_popup",
+                "message",
+                "confidence",
+                "delay_ms",
+            ],
             additional_properties: false,
         }
     }

@@ -13,7 +13,7 @@ use shoptrail_edge::{App, gate};
 use utoipa::OpenApi;
 
 use crate::advisor::Advisor;
-use crate::groq::{GroqAdvisor, GroqOptions};
+use crate::groq::GroqAdvisor;
 
 /// Who is asked; without a model the rules decide.
 #[derive(Clone)]
@@ -21,17 +21,16 @@ pub(crate) struct Model(Option<Arc<dyn Advisor>>);
 
 /// The function's routes, with the model that the settings name.
 pub fn router(app: App) -> Router {
-    let groq = app.config.groq.clone();
-    let advisor = groq.api_key.map(|api_key| {
-        let options = GroqOptions { base_url: groq.base_url, model: groq.model, api_key };
-        Arc::new(GroqAdvisor::new(options)) as Arc<dyn Advisor>
-    });
+    let advisor =
+        GroqAdvisor::from_config(&app.config.groq).map(|groq| Arc::new(groq) as Arc<dyn Advisor>);
     router_with(app, advisor)
 }
 
 /// The function's routes with an advisor of one's own.
 pub fn router_with(app: App, advisor: Option<Arc<dyn Advisor>>) -> Router {
-    let handlers = Router::new().route("/askai", post(askai::askai)).layer(Extension(Model(advisor)));
+    let handlers = Router::new()
+        .route("/askai", post(askai::askai))
+        .layer(Extension(Model(advisor)));
     gate::gated(handlers, app)
 }
 

@@ -15,17 +15,17 @@ use shoptrail_domain::advice::page::{Page, is_private};
 use shoptrail_domain::advice::{Category, DELAY_MS, MESSAGE_CHARS, REASON_CHARS, TRIGGERS};
 use shoptrail_domain::session::{SessionEvent, SessionRecord};
 
-/// Bytes of the instructions and the longest summary together. At three bytes a token, which is few even
-/// for JSON full of numbers, these are 2,000 tokens.
-pub const PROMPT_BYTES: usize = 6_000;
-/// Pages by time: the ninth tells nothing that the first eight do not.
-const TOP_PAGES: usize = 8;
+/// Bytes of the instructions and the longest summary together. The tokenizer of a small model (SmolLM2) makes
+/// about 2,000 tokens of the worst case, whose names are no words of any language; usual sessions take half.
+pub const PROMPT_BYTES: usize = 5_000;
+/// Pages by time: the seventh tells nothing that the first six do not.
+const TOP_PAGES: usize = 6;
 /// Runs of equal events, the newest ones: about the last minute or two of a shopper.
-const RECENT_EVENTS: usize = 16;
+const RECENT_EVENTS: usize = 10;
 /// Types of events with their counts.
-const EVENT_TYPES: usize = 8;
+const EVENT_TYPES: usize = 6;
 /// Bytes of an event's type or of the id of what was clicked.
-const NAME_BYTES: usize = 24;
+const NAME_BYTES: usize = 28;
 /// Numbers above this are told as this: no session is longer, and digits are tokens.
 const NUMBER_TOLD: u64 = 9_999_999;
 /// What stands for the type of an event that is not told.
@@ -44,7 +44,10 @@ impl Prompt {
     /// The prompt on a session as it stands at `now`.
     #[must_use]
     pub fn of(record: &SessionRecord, now: Timestamp) -> Self {
-        Self { instructions: &INSTRUCTIONS, summary: summary(record, now) }
+        Self {
+            instructions: &INSTRUCTIONS,
+            summary: summary(record, now),
+        }
     }
 }
 
@@ -150,7 +153,10 @@ struct EventRun {
 }
 
 // Serde hands over a reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 fn is_one(times: &u64) -> bool {
     *times == 1
 }
@@ -168,7 +174,10 @@ impl SessionSummary {
                 idle_seconds: engagement.cart_idle_ms.map(seconds),
                 returned_after_a_break: engagement.returned_to_cart,
             },
-            checkout: CheckoutSummary { state: engagement.checkout.as_str(), idle_seconds: checkout_idle.map(seconds) },
+            checkout: CheckoutSummary {
+                state: engagement.checkout.as_str(),
+                idle_seconds: checkout_idle.map(seconds),
+            },
             totals: TotalsSummary {
                 events: told(engagement.events),
                 pages: told(engagement.pages as u64),
@@ -185,7 +194,10 @@ impl SessionSummary {
 impl PageSummary {
     fn of(name: &str) -> Self {
         let page = Page::of(name);
-        Self { path: page.masked_path(), topic: page.kind().as_str() }
+        Self {
+            path: page.masked_path(),
+            topic: page.kind().as_str(),
+        }
     }
 }
 
@@ -196,7 +208,10 @@ fn event_types(record: &SessionRecord) -> BTreeMap<String, u64> {
         let sum = counts.entry(event_name(kind)).or_default();
         *sum = sum.saturating_add(*count);
     }
-    let mut counts: Vec<_> = counts.into_iter().map(|(kind, count)| (kind, told(count))).collect();
+    let mut counts: Vec<_> = counts
+        .into_iter()
+        .map(|(kind, count)| (kind, told(count)))
+        .collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     counts.truncate(EVENT_TYPES);
     counts.into_iter().collect()
@@ -215,24 +230,47 @@ fn pages_by_time(record: &SessionRecord) -> Vec<TimedPage> {
     times
         .into_iter()
         .take(TOP_PAGES)
-        .map(|((path, topic), millis)| TimedPage { page: PageSummary { path, topic }, seconds: told(millis / 1_000) })
+        .map(|((path, topic), millis)| TimedPage {
+            page: PageSummary { path, topic },
+            seconds: told(millis / 1_000),
+        })
         .collect()
 }
 
 /// The newest events, oldest first, equal ones in a row told once with the age of the newest.
 fn recent_events(record: &SessionRecord, now: Timestamp) -> Vec<EventRun> {
     // Sorted by page and type as well, so that equal times do not make the prompt depend on chance.
-    let mut events: Vec<(&str, &SessionEvent)> =
-        record.events.iter().flat_map(|(name, events)| events.iter().map(move |event| (name.as_str(), event))).collect();
-    events.sort_by(|a, b| b.1.at.cmp(&a.1.at).then_with(|| a.0.cmp(b.0)).then_with(|| a.1.kind.cmp(&b.1.kind)));
+    let mut events: Vec<(&str, &SessionEvent)> = record
+        .events
+        .iter()
+        .flat_map(|(name, events)| events.iter().map(move |event| (name.as_str(), event)))
+        .collect();
+    events.sort_by(|a, b| {
+        b.1.at
+            .cmp(&a.1.at)
+            .then_with(|| a.0.cmp(b.0))
+            .then_with(|| a.1.kind.cmp(&b.1.kind))
+    });
     let mut runs: Vec<EventRun> = Vec::new();
     for (name, event) in events {
-        let (kind, path, target) = (event_name(&event.kind), Page::of(name).masked_path(), target(event));
+        let (kind, path, target) = (
+            event_name(&event.kind),
+            Page::of(name).masked_path(),
+            target(event),
+        );
         let is_full = runs.len() == RECENT_EVENTS;
         match runs.last_mut() {
-            Some(last) if last.kind == kind && last.path == path && last.target == target => last.times = told(last.times + 1),
+            Some(last) if last.kind == kind && last.path == path && last.target == target => {
+                last.times = told(last.times + 1)
+            }
             _ if is_full => break,
-            _ => runs.push(EventRun { kind, path, target, times: 1, seconds_ago: seconds(now.millis_since(event.at)) }),
+            _ => runs.push(EventRun {
+                kind,
+                path,
+                target,
+                times: 1,
+                seconds_ago: seconds(now.millis_since(event.at)),
+            }),
         }
     }
     runs.reverse();
@@ -242,7 +280,11 @@ fn recent_events(record: &SessionRecord, now: Timestamp) -> Vec<EventRun> {
 /// An event's type, if it looks like a name in a program.
 fn event_name(kind: &str) -> String {
     let kind = kind.trim();
-    if is_name(kind) { kind.to_ascii_lowercase() } else { OTHER.to_owned() }
+    if is_name(kind) {
+        kind.to_ascii_lowercase()
+    } else {
+        OTHER.to_owned()
+    }
 }
 
 /// The CSS id or class of what was clicked, never its text.
@@ -254,9 +296,11 @@ fn target(event: &SessionEvent) -> Option<String> {
 
 /// Starts with a letter, goes on with letters, digits and `_:.-`, is short, and looks like nobody's.
 fn is_name(text: &str) -> bool {
-    text.len() < NAME_BYTES
+    text.len() <= NAME_BYTES
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte))
         && !is_private(text)
 }
 
@@ -293,9 +337,19 @@ mod tests {
     }
 
     fn add(record: &mut SessionRecord, page: &str, kind: &str, ago: i64, fields: Value) {
-        let Value::Object(fields) = fields else { panic!("fields are an object") };
+        let Value::Object(fields) = fields else {
+            panic!("fields are an object")
+        };
         let at = Timestamp::from_millis(NOW.saturating_sub(ago));
-        record.events.entry(page.into()).or_default().push(SessionEvent { kind: kind.into(), at, fields });
+        record
+            .events
+            .entry(page.into())
+            .or_default()
+            .push(SessionEvent {
+                kind: kind.into(),
+                at,
+                fields,
+            });
         record.totals.events += 1;
         *record.totals.by_type.entry(kind.into()).or_default() += 1;
     }
@@ -314,10 +368,26 @@ mod tests {
         let mut record = record();
         record.items_in_cart = Some(7);
         record.cart_changed_at = Some(Timestamp::from_millis(NOW - 600_000));
-        record.time_on_page = [("/products/xyz".into(), 123_456), ("Cart:/cart?x=1".into(), 9_876)].into();
+        record.time_on_page = [
+            ("/products/xyz".into(), 123_456),
+            ("Cart:/cart?x=1".into(), 9_876),
+        ]
+        .into();
         add(&mut record, "/", "view", 900_000, json!({}));
-        add(&mut record, "/products/xyz", "click", 800_000, json!({ "target": "#add-to-cart", "text": "Add to cart" }));
-        add(&mut record, "/products/xyz", "click", 799_000, json!({ "target": "#add-to-cart" }));
+        add(
+            &mut record,
+            "/products/xyz",
+            "click",
+            800_000,
+            json!({ "target": "#add-to-cart", "text": "Add to cart" }),
+        );
+        add(
+            &mut record,
+            "/products/xyz",
+            "click",
+            799_000,
+            json!({ "target": "#add-to-cart" }),
+        );
         add(&mut record, "Cart:/cart?x=1", "view", 5_000, json!({}));
         assert_eq!(
             told(&record),
@@ -345,7 +415,10 @@ mod tests {
         let mut other = record();
         other.items_in_cart = Some(3);
         let now = Timestamp::from_millis(NOW);
-        let (one, two) = (Prompt::of(&record(), now), Prompt::of(&other, now.plus_millis(1_000_000)));
+        let (one, two) = (
+            Prompt::of(&record(), now),
+            Prompt::of(&other, now.plus_millis(1_000_000)),
+        );
         assert_eq!(one.instructions, two.instructions);
         assert_ne!(one.summary, two.summary);
         // Servers take `json_object` only when the word is said.
@@ -362,14 +435,28 @@ mod tests {
     fn nothing_personal_is_told_wherever_it_stands() {
         let mut record = record();
         let canaries = [
-            "canary@example.com", "Canary Jones", "canary%40example.com", "?email=canary@example.com", "https://canary:pw@shop.example/",
-            "/?canary=1", "/#canary", "/account/canary", "/x/canary@example.com/y", "10.1.2.3 canary",
+            "canary@example.com",
+            "Canary Jones",
+            "canary%40example.com",
+            "?email=canary@example.com",
+            "https://canary:pw@shop.example/",
+            "/?canary=1",
+            "/#canary",
+            "/account/canary",
+            "/x/canary@example.com/y",
+            "10.1.2.3 canary",
         ];
         for canary in canaries {
             record.time_on_page.insert(canary.into(), 5_000);
-            add(&mut record, canary, canary, 1_000, json!({
-                "target": canary, "text": canary, "email": canary, "customer": { "name": canary }, "url": canary, "page": canary, "ip": "203.0.113.7",
-            }));
+            add(
+                &mut record,
+                canary,
+                canary,
+                1_000,
+                json!({
+                    "target": canary, "text": canary, "email": canary, "customer": { "name": canary }, "url": canary, "page": canary, "ip": "203.0.113.7",
+                }),
+            );
         }
         record.store_name = Some(shoptrail_domain::StoreName::parse("canary-store").unwrap());
         let prompt = Prompt::of(&record, Timestamp::from_millis(NOW));
@@ -385,7 +472,11 @@ mod tests {
         record.time_on_page.insert(attack.into(), 1);
         record.time_on_page.insert(format!("/{attack}"), 1);
         add(&mut record, attack, attack, 0, json!({ "target": attack }));
-        assert!(!Prompt::of(&record, Timestamp::from_millis(NOW)).summary.contains("gnore"));
+        assert!(
+            !Prompt::of(&record, Timestamp::from_millis(NOW))
+                .summary
+                .contains("gnore")
+        );
         assert_eq!(told(&record)["recent_events"][0]["type"], "other");
     }
 
@@ -396,21 +487,54 @@ mod tests {
         record.items_in_cart = Some(u64::MAX);
         record.cart_changed_at = Some(Timestamp::from_millis(0));
         for index in 0..600_u64 {
-            // Each at its own limit: 47 or 48 bytes of path, 23 of a type, 24 of a target.
-            let letters: String = format!("{index:03}").bytes().map(|digit| char::from(b'a' + digit - b'0')).collect();
-            let page = format!("/collections/{letters}-aaaa-bbbb/products/cccc-dddd-eee");
+            // Each at its own limit: 48 bytes of path, 28 of a type, 29 of a target.
+            let letters: String = format!("{index:03}")
+                .bytes()
+                .map(|digit| char::from(b'a' + digit - b'0'))
+                .collect();
+            let page = format!("/collections/{letters}-aaaa-bbbb-cccc-dddd-eeee-ffffff");
             record.time_on_page.insert(page.clone(), u64::MAX);
-            add(&mut record, &page, &format!("{letters}_aaaa_bbbb_cccc_ddd"), i64::MAX, json!({ "target": format!("#{letters}-aaaa-bbbb-cccc-ddd") }));
+            for _ in 0..10 {
+                add(
+                    &mut record,
+                    &page,
+                    &format!("{letters}_aaaa_bbbb_cccc_dddd_eeee"),
+                    i64::MAX,
+                    json!({ "target": format!("#{letters}-aaaa-bbbb-cccc-dddd-eeee") }),
+                );
+            }
         }
-        record.totals.by_type.values_mut().for_each(|count| *count = u64::MAX);
+        record
+            .totals
+            .by_type
+            .values_mut()
+            .for_each(|count| *count = u64::MAX);
         record.totals.events = u64::MAX;
         let prompt = Prompt::of(&record, Timestamp::from_millis(NOW));
-        assert!(prompt.summary.contains("ddd"), "{}", prompt.summary);
-        assert!(size(&prompt) <= PROMPT_BYTES, "{} + {}", prompt.instructions.len(), prompt.summary.len());
+        for (end, count) in [
+            ("-ffffff\"", TOP_PAGES + RECENT_EVENTS + 1),
+            ("_eeee\"", EVENT_TYPES + RECENT_EVENTS),
+            ("-eeee\"", RECENT_EVENTS),
+        ] {
+            let found = prompt.summary.matches(end).count();
+            assert_eq!(found, count, "{end} in {}", prompt.summary);
+        }
+        assert!(
+            size(&prompt) <= PROMPT_BYTES,
+            "{} + {}",
+            prompt.instructions.len(),
+            prompt.summary.len()
+        );
+        // Even if each of these runs counted millions.
+        assert!(size(&prompt) + RECENT_EVENTS * "99999".len() <= PROMPT_BYTES);
     }
 
     fn any_record() -> impl Strategy<Value = SessionRecord> {
-        let page = prop_oneof![".{0,60}", "(/[a-zA-Zäß%@0-9-]{1,24}){1,5}", "/products/[a-z-]{1,60}"];
+        let page = prop_oneof![
+            ".{0,60}",
+            "(/[a-zA-Zäß%@0-9-]{1,24}){1,5}",
+            "/products/[a-z-]{1,60}"
+        ];
         let kind = prop_oneof!["[a-z_]{1,30}", ".{0,40}"];
         let target = prop_oneof!["[#.][a-z-]{1,30}", ".{0,40}"];
         let time = prop_oneof![0..10_000_000_i64, any::<i64>()];
@@ -426,7 +550,9 @@ mod tests {
                 record.cart_changed_at = changed.map(Timestamp::from_millis);
                 record.time_on_page = spent;
                 for (page, kind, target, ago) in events {
-                    let fields: Map<String, Value> = [("target".to_owned(), Value::String(target))].into_iter().collect();
+                    let fields: Map<String, Value> = [("target".to_owned(), Value::String(target))]
+                        .into_iter()
+                        .collect();
                     add(&mut record, &page, &kind, ago, Value::Object(fields));
                 }
                 record

@@ -3,6 +3,8 @@
 //! Set `SHOPTRAIL_TEST_OPENAI_URL` to the base URL of a real OpenAI-compatible server to ask that as
 //! well; `real-model.sh` beside this file sets one up.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read, Write};
@@ -25,7 +27,11 @@ const DEADLINE: Duration = Duration::from_secs(4);
 /// Ten minutes ago three items went into the cart.
 fn session() -> SessionRecord {
     let at = Timestamp::from_millis(now().as_millis() - 600_000);
-    let event = SessionEvent { kind: "add_to_cart".into(), at, fields: serde_json::Map::new() };
+    let event = SessionEvent {
+        kind: "add_to_cart".into(),
+        at,
+        fields: serde_json::Map::new(),
+    };
     SessionRecord {
         session: SessionId::parse("af4bac4d-077a-4756-91d0-fa2570fd206f").unwrap(),
         store_name: None,
@@ -33,7 +39,10 @@ fn session() -> SessionRecord {
         cart_changed_at: Some(at),
         time_on_page: BTreeMap::from([("/products/blue-hat".to_owned(), 95_000)]),
         events: BTreeMap::from([("/products/blue-hat".to_owned(), vec![event])]),
-        totals: Totals { events: 1, by_type: BTreeMap::from([("add_to_cart".to_owned(), 1)]) },
+        totals: Totals {
+            events: 1,
+            by_type: BTreeMap::from([("add_to_cart".to_owned(), 1)]),
+        },
         truncated: false,
         updated_at: at,
     }
@@ -44,7 +53,11 @@ fn now() -> Timestamp {
 }
 
 fn advisor(base_url: &str) -> GroqAdvisor {
-    GroqAdvisor::new(GroqOptions { base_url: base_url.into(), model: "openai/gpt-oss-20b".into(), api_key: Secret::new(KEY.into()) })
+    GroqAdvisor::new(GroqOptions {
+        base_url: base_url.into(),
+        model: "openai/gpt-oss-20b".into(),
+        api_key: Secret::new(KEY.into()),
+    })
 }
 
 async fn ask(advisor: &GroqAdvisor) -> Result<Advice, AdvisorError> {
@@ -72,14 +85,19 @@ fn completion(content: &str, finish_reason: &str) -> ResponseTemplate {
 }
 
 fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {
-    ResponseTemplate::new(status)
-        .set_body_json(json!({ "error": { "message": message, "type": "invalid_request_error", "code": code } }))
+    ResponseTemplate::new(status).set_body_json(
+        json!({ "error": { "message": message, "type": "invalid_request_error", "code": code } }),
+    )
 }
 
 /// A server that always answers the same.
 async fn server(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
-    Mock::given(method("POST")).and(path("/openai/v1/chat/completions")).respond_with(answer).mount(&server).await;
+    Mock::given(method("POST"))
+        .and(path("/openai/v1/chat/completions"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
     server
 }
 
@@ -89,14 +107,25 @@ async fn answer_to(answer: ResponseTemplate) -> Result<Advice, AdvisorError> {
 }
 
 async fn bodies(server: &MockServer) -> Vec<Value> {
-    server.received_requests().await.unwrap().iter().map(|request| request.body_json().unwrap()).collect()
+    server
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| request.body_json().unwrap())
+        .collect()
 }
 
 #[tokio::test]
 async fn a_sound_answer_becomes_advice() {
-    let advice = answer_to(completion(&content(json!({})), "stop")).await.unwrap();
+    let advice = answer_to(completion(&content(json!({})), "stop"))
+        .await
+        .unwrap();
     assert_eq!(advice.message(), "Your cart is still here. Any questions?");
-    assert_eq!((advice.category(), advice.trigger(), advice.delay_ms()), (Category::Reminder, "cart_idle", 2_000));
+    assert_eq!(
+        (advice.category(), advice.trigger(), advice.delay_ms()),
+        (Category::Reminder, "cart_idle", 2_000)
+    );
 }
 
 #[tokio::test]
@@ -106,7 +135,10 @@ async fn the_request_is_exactly_what_groq_documents() {
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].url.path(), "/openai/v1/chat/completions");
-    assert_eq!(requests[0].headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(
+        requests[0].headers["authorization"],
+        format!("Bearer {KEY}")
+    );
     assert_eq!(requests[0].headers["content-type"], "application/json");
 
     let mut body: Value = requests[0].body_json().unwrap();
@@ -114,7 +146,12 @@ async fn the_request_is_exactly_what_groq_documents() {
     assert_eq!(messages.as_array().unwrap().len(), 2);
     assert_eq!(messages[0]["role"], "system");
     assert_eq!(messages[1]["role"], "user");
-    assert!(messages[1]["content"].as_str().unwrap().contains("\"items\":3"));
+    assert!(
+        messages[1]["content"]
+            .as_str()
+            .unwrap()
+            .contains("\"items\":3")
+    );
     assert_eq!(
         body,
         json!({
@@ -146,32 +183,68 @@ async fn the_static_text_comes_first_so_that_its_prefix_is_cached() {
     other.items_in_cart = Some(9);
     advisor.advise(&other, now(), DEADLINE).await.unwrap();
     let requests = server.received_requests().await.unwrap();
-    let summary = |request: &Request| String::from_utf8(request.body.clone()).unwrap().find("Session summary").unwrap();
-    assert_eq!(requests[0].body[..summary(&requests[0])], requests[1].body[..summary(&requests[1])]);
+    let summary = |request: &Request| {
+        String::from_utf8(request.body.clone())
+            .unwrap()
+            .find("Session summary")
+            .unwrap()
+    };
+    assert_eq!(
+        requests[0].body[..summary(&requests[0])],
+        requests[1].body[..summary(&requests[1])]
+    );
     assert_ne!(requests[0].body, requests[1].body);
 }
 
 #[tokio::test]
 async fn after_a_429_the_server_is_left_alone_as_long_as_it_asked() {
-    let server = server(error(429, "rate_limit_exceeded", "Rate limit reached").insert_header("retry-after", "30")).await;
+    let server = server(
+        error(429, "rate_limit_exceeded", "Rate limit reached").insert_header("retry-after", "30"),
+    )
+    .await;
     let advisor = advisor(&server.uri());
     let error = ask(&advisor).await.unwrap_err();
-    assert!(matches!(error, AdvisorError::RateLimited { retry_after: Some(wait) } if wait == Duration::from_secs(30)), "{error:?}");
+    assert!(
+        matches!(error, AdvisorError::RateLimited { retry_after: Some(wait) } if wait == Duration::from_secs(30)),
+        "{error:?}"
+    );
 
-    let error = advisor.advise(&session(), now().plus_millis(29_999), DEADLINE).await.unwrap_err();
-    assert!(matches!(error, AdvisorError::Resting { remaining } if remaining == Duration::from_millis(1)), "{error:?}");
+    let error = advisor
+        .advise(&session(), now().plus_millis(29_999), DEADLINE)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, AdvisorError::Resting { remaining } if remaining == Duration::from_millis(1)),
+        "{error:?}"
+    );
     assert_eq!(bodies(&server).await.len(), 1);
 
-    advisor.advise(&session(), now().plus_millis(30_000), DEADLINE).await.unwrap_err();
+    advisor
+        .advise(&session(), now().plus_millis(30_000), DEADLINE)
+        .await
+        .unwrap_err();
     assert_eq!(bodies(&server).await.len(), 2);
 }
 
 #[tokio::test]
 async fn retry_after_is_read_in_every_form() {
     let date = "Fri, 15 Jan 2027 08:01:00 GMT"; // One minute after `now`.
-    for (header, expected) in [("2", Some(2_000)), ("7.5", Some(7_500)), (date, Some(60_000)), ("soon", None), ("-1", None), ("NaN", None), ("1e300", None)] {
-        let error = answer_to(error(429, "rate_limit_exceeded", "").insert_header("retry-after", header)).await.unwrap_err();
-        let AdvisorError::RateLimited { retry_after } = error else { panic!("{header}: {error:?}") };
+    for (header, expected) in [
+        ("2", Some(2_000)),
+        ("7.5", Some(7_500)),
+        (date, Some(60_000)),
+        ("soon", None),
+        ("-1", None),
+        ("NaN", None),
+        ("1e300", None),
+    ] {
+        let error =
+            answer_to(error(429, "rate_limit_exceeded", "").insert_header("retry-after", header))
+                .await
+                .unwrap_err();
+        let AdvisorError::RateLimited { retry_after } = error else {
+            panic!("{header}: {error:?}")
+        };
         assert_eq!(retry_after, expected.map(Duration::from_millis), "{header}");
     }
 }
@@ -181,32 +254,49 @@ async fn a_429_without_a_time_does_not_silence_the_advisor() {
     let server = server(error(429, "rate_limit_exceeded", "")).await;
     let advisor = advisor(&server.uri());
     for _ in 0..2 {
-        assert!(matches!(ask(&advisor).await, Err(AdvisorError::RateLimited { retry_after: None })));
+        assert!(matches!(
+            ask(&advisor).await,
+            Err(AdvisorError::RateLimited { retry_after: None })
+        ));
     }
     assert_eq!(bodies(&server).await.len(), 2);
 }
 
 #[tokio::test]
 async fn no_server_silences_the_advisor_for_longer_than_an_hour() {
-    let server = server(error(429, "rate_limit_exceeded", "").insert_header("retry-after", "1000000")).await;
+    let server =
+        server(error(429, "rate_limit_exceeded", "").insert_header("retry-after", "1000000")).await;
     let advisor = advisor(&server.uri());
     ask(&advisor).await.unwrap_err();
-    advisor.advise(&session(), now().plus_millis(3_600_000), DEADLINE).await.unwrap_err();
+    advisor
+        .advise(&session(), now().plus_millis(3_600_000), DEADLINE)
+        .await
+        .unwrap_err();
     assert_eq!(bodies(&server).await.len(), 2);
 }
 
 #[tokio::test]
 async fn groqs_498_says_that_the_capacity_is_used_up() {
-    let error = answer_to(error(498, "capacity_exceeded", "Flex tier capacity exceeded")).await.unwrap_err();
+    let error = answer_to(error(
+        498,
+        "capacity_exceeded",
+        "Flex tier capacity exceeded",
+    ))
+    .await
+    .unwrap_err();
     assert!(matches!(error, AdvisorError::OverCapacity), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_server_that_fails_is_not_asked_again() {
     for status in [500, 502, 503, 504, 529] {
-        let server = server(ResponseTemplate::new(status).set_body_string("<html>oops</html>")).await;
+        let server =
+            server(ResponseTemplate::new(status).set_body_string("<html>oops</html>")).await;
         let error = ask(&advisor(&server.uri())).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::ServerFailed { status: told } if told == status), "{error:?}");
+        assert!(
+            matches!(error, AdvisorError::ServerFailed { status: told } if told == status),
+            "{error:?}"
+        );
         assert_eq!(bodies_len(&server).await, 1);
     }
 }
@@ -220,17 +310,30 @@ async fn a_503_with_a_time_is_left_alone_too() {
     let server = server(ResponseTemplate::new(503).insert_header("retry-after", "5")).await;
     let advisor = advisor(&server.uri());
     ask(&advisor).await.unwrap_err();
-    assert!(matches!(ask(&advisor).await, Err(AdvisorError::Resting { .. })));
+    assert!(matches!(
+        ask(&advisor).await,
+        Err(AdvisorError::Resting { .. })
+    ));
 }
 
 #[tokio::test]
 async fn a_refused_request_tells_its_status() {
     for status in [400, 401, 403, 404, 413, 422, 424] {
-        let error = answer_to(error(status, "some_code", "No")).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::Refused { status: told } if told == status), "{error:?}");
+        let error = answer_to(error(status, "some_code", "No"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, AdvisorError::Refused { status: told } if told == status),
+            "{error:?}"
+        );
     }
-    let error = answer_to(ResponseTemplate::new(400).set_body_string("not JSON")).await.unwrap_err();
-    assert!(matches!(error, AdvisorError::Refused { status: 400 }), "{error:?}");
+    let error = answer_to(ResponseTemplate::new(400).set_body_string("not JSON"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, AdvisorError::Refused { status: 400 }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -238,20 +341,36 @@ async fn a_redirection_is_not_followed_with_the_key() {
     let elsewhere = server(completion(&content(json!({})), "stop")).await;
     let to = format!("{}/openai/v1/chat/completions", elsewhere.uri());
     for status in [302, 307] {
-        let error = answer_to(ResponseTemplate::new(status).insert_header("location", to.as_str())).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::Refused { status: told } if told == status), "{error:?}");
+        let error = answer_to(ResponseTemplate::new(status).insert_header("location", to.as_str()))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, AdvisorError::Refused { status: told } if told == status),
+            "{error:?}"
+        );
     }
     assert_eq!(bodies_len(&elsewhere).await, 0);
 }
 
 #[tokio::test]
 async fn a_server_that_hangs_costs_the_deadline_and_no_more() {
-    let server = server(completion(&content(json!({})), "stop").set_delay(Duration::from_secs(30))).await;
+    let server =
+        server(completion(&content(json!({})), "stop").set_delay(Duration::from_secs(30))).await;
     let begun = Instant::now();
     let deadline = Duration::from_millis(300);
-    let error = advisor(&server.uri()).advise(&session(), now(), deadline).await.unwrap_err();
-    assert!(matches!(error, AdvisorError::TimedOut { deadline: told } if told == deadline), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let error = advisor(&server.uri())
+        .advise(&session(), now(), deadline)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, AdvisorError::TimedOut { deadline: told } if told == deadline),
+        "{error:?}"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// Speaks just enough HTTP to stop in the middle of an answer. Its threads end with the test's process.
@@ -275,16 +394,25 @@ fn serve_raw(answer: &'static [u8], then_close: bool) -> String {
 
 #[tokio::test]
 async fn a_body_that_never_ends_counts_against_the_same_deadline() {
-    let url = serve_raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choi", false);
+    let url = serve_raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choi",
+        false,
+    );
     let begun = Instant::now();
-    let error = advisor(&url).advise(&session(), now(), Duration::from_millis(300)).await.unwrap_err();
+    let error = advisor(&url)
+        .advise(&session(), now(), Duration::from_millis(300))
+        .await
+        .unwrap_err();
     assert!(matches!(error, AdvisorError::TimedOut { .. }), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_is_told_with_its_source() {
-    let url = serve_raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choi", true);
+    let url = serve_raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choi",
+        true,
+    );
     let error = ask(&advisor(&url)).await.unwrap_err();
     assert!(matches!(error, AdvisorError::Unreachable(_)), "{error:?}");
     assert!(error.source().is_some());
@@ -297,30 +425,57 @@ async fn a_connection_that_breaks_is_told_with_its_source() {
 #[tokio::test]
 async fn an_answer_cut_off_at_the_limit_of_tokens_is_an_error() {
     let cut = &content(json!({}))[..60];
-    assert!(matches!(answer_to(completion(cut, "length")).await, Err(AdvisorError::Truncated)));
+    assert!(matches!(
+        answer_to(completion(cut, "length")).await,
+        Err(AdvisorError::Truncated)
+    ));
     // Even one that happens to be whole: the model had more to say.
-    assert!(matches!(answer_to(completion(&content(json!({})), "length")).await, Err(AdvisorError::Truncated)));
+    assert!(matches!(
+        answer_to(completion(&content(json!({})), "length")).await,
+        Err(AdvisorError::Truncated)
+    ));
 }
 
 #[tokio::test]
 async fn a_model_that_ends_for_another_reason_declined() {
     for reason in ["content_filter", "tool_calls", "function_call"] {
-        assert!(matches!(answer_to(completion(&content(json!({})), reason)).await, Err(AdvisorError::Declined)), "{reason}");
+        assert!(
+            matches!(
+                answer_to(completion(&content(json!({})), reason)).await,
+                Err(AdvisorError::Declined)
+            ),
+            "{reason}"
+        );
     }
     let refusal = json!({ "choices": [{ "finish_reason": "stop", "message": { "content": null, "refusal": "I cannot." } }] });
-    assert!(matches!(answer_to(ResponseTemplate::new(200).set_body_json(refusal)).await, Err(AdvisorError::Declined)));
+    assert!(matches!(
+        answer_to(ResponseTemplate::new(200).set_body_json(refusal)).await,
+        Err(AdvisorError::Declined)
+    ));
 }
 
 #[tokio::test]
 async fn json_validate_failed_is_an_error_and_no_reason_to_drop_the_schema() {
-    let server = server(error(400, "json_validate_failed", "Failed to validate JSON for response_format. See 'failed_generation'.")).await;
+    let server = server(error(
+        400,
+        "json_validate_failed",
+        "Failed to validate JSON for response_format. See 'failed_generation'.",
+    ))
+    .await;
     let advisor = advisor(&server.uri());
     for _ in 0..2 {
-        assert!(matches!(ask(&advisor).await, Err(AdvisorError::SchemaNotMet)));
+        assert!(matches!(
+            ask(&advisor).await,
+            Err(AdvisorError::SchemaNotMet)
+        ));
     }
     let bodies = bodies(&server).await;
     assert_eq!(bodies.len(), 2);
-    assert!(bodies.iter().all(|body| body["response_format"]["type"] == "json_schema"));
+    assert!(
+        bodies
+            .iter()
+            .all(|body| body["response_format"]["type"] == "json_schema")
+    );
 }
 
 /// Answers as a server does that refuses requests with the given word in them.
@@ -341,17 +496,43 @@ async fn server_without(words: &'static [(&'static str, &'static str)]) -> MockS
 
 #[tokio::test]
 async fn a_server_without_schemas_is_asked_for_any_json_object_and_not_asked_twice() {
-    let server = server_without(&[("json_schema", "This model does not support response format `json_schema`. See supported models.")]).await;
+    let server = server_without(&[(
+        "json_schema",
+        "This model does not support response format `json_schema`. See supported models.",
+    )])
+    .await;
     let advisor = advisor(&server.uri());
     ask(&advisor).await.unwrap();
     ask(&advisor).await.unwrap();
-    let formats: Vec<Value> = bodies(&server).await.iter().map(|body| body["response_format"].clone()).collect();
+    let formats: Vec<Value> = bodies(&server)
+        .await
+        .iter()
+        .map(|body| body["response_format"].clone())
+        .collect();
     assert_eq!(formats.len(), 3);
     assert_eq!(formats[0]["type"], "json_schema");
-    assert_eq!(formats[1..], [json!({ "type": "json_object" }), json!({ "type": "json_object" })]);
+    assert_eq!(
+        formats[1..],
+        [
+            json!({ "type": "json_object" }),
+            json!({ "type": "json_object" })
+        ]
+    );
     // Without a schema only the instructions name the fields, and the word that the mode demands.
-    let instructions = bodies(&server).await[1]["messages"][0]["content"].as_str().unwrap().to_owned();
-    for word in ["JSON", "show_popup", "message", "reason", "category", "trigger", "confidence", "delay_ms"] {
+    let instructions = bodies(&server).await[1]["messages"][0]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for word in [
+        "JSON",
+        "show_popup",
+        "message",
+        "reason",
+        "category",
+        "trigger",
+        "confidence",
+        "delay_ms",
+    ] {
         assert!(instructions.contains(word), "{word}");
     }
 }
@@ -359,8 +540,14 @@ async fn a_server_without_schemas_is_asked_for_any_json_object_and_not_asked_twi
 #[tokio::test]
 async fn a_model_that_does_not_reason_is_asked_without_the_options_on_reasoning() {
     let server = server_without(&[
-        ("json_schema", "'response_format.type' : value is not one of the allowed values"),
-        ("reasoning_effort", "`reasoning_effort` is not supported with this model"),
+        (
+            "json_schema",
+            "'response_format.type' : value is not one of the allowed values",
+        ),
+        (
+            "reasoning_effort",
+            "`reasoning_effort` is not supported with this model",
+        ),
     ])
     .await;
     let advisor = advisor(&server.uri());
@@ -370,14 +557,25 @@ async fn a_model_that_does_not_reason_is_asked_without_the_options_on_reasoning(
     assert_eq!(bodies.len(), 4);
     for body in &bodies[2..] {
         assert_eq!(body["response_format"]["type"], "json_object");
-        assert!(body.get("reasoning_effort").is_none() && body.get("include_reasoning").is_none(), "{body}");
+        assert!(
+            body.get("reasoning_effort").is_none() && body.get("include_reasoning").is_none(),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_server_that_refuses_everything_is_asked_no_more_than_thrice() {
-    let server = server(error(400, "invalid_request_error", "response_format and reasoning_effort are wrong")).await;
-    assert!(matches!(ask(&advisor(&server.uri())).await, Err(AdvisorError::Refused { status: 400 })));
+    let server = server(error(
+        400,
+        "invalid_request_error",
+        "response_format and reasoning_effort are wrong",
+    ))
+    .await;
+    assert!(matches!(
+        ask(&advisor(&server.uri())).await,
+        Err(AdvisorError::Refused { status: 400 })
+    ));
     assert_eq!(bodies(&server).await.len(), 3);
 }
 
@@ -395,28 +593,57 @@ async fn asking_again_in_another_way_counts_against_the_same_deadline() {
         })
         .mount(&server)
         .await;
-    let error = advisor(&server.uri()).advise(&session(), now(), Duration::from_millis(500)).await.unwrap_err();
+    let error = advisor(&server.uri())
+        .advise(&session(), now(), Duration::from_millis(500))
+        .await
+        .unwrap_err();
     assert!(matches!(error, AdvisorError::TimedOut { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn advice_that_breaks_a_rule_is_an_error() {
     for (changes, expected) in [
-        (json!({ "message": "<b>Sale!</b>" }), AdviceError::MessageHasHtml),
-        (json!({ "message": "**Sale!**" }), AdviceError::MessageHasMarkdown),
-        (json!({ "message": "Visit https://shop.example" }), AdviceError::MessageHasLink),
-        (json!({ "message": "Write to jane@example.com" }), AdviceError::MessageHasEmail),
-        (json!({ "message": "x".repeat(121) }), AdviceError::MessageTooLong),
+        (
+            json!({ "message": "<b>Sale!</b>" }),
+            AdviceError::MessageHasHtml,
+        ),
+        (
+            json!({ "message": "**Sale!**" }),
+            AdviceError::MessageHasMarkdown,
+        ),
+        (
+            json!({ "message": "Visit https://shop.example" }),
+            AdviceError::MessageHasLink,
+        ),
+        (
+            json!({ "message": "Write to jane@example.com" }),
+            AdviceError::MessageHasEmail,
+        ),
+        (
+            json!({ "message": "x".repeat(121) }),
+            AdviceError::MessageTooLong,
+        ),
         (json!({ "message": " " }), AdviceError::MessageMissing),
         (json!({ "category": "sale" }), AdviceError::UnknownCategory),
-        (json!({ "confidence": 1.5 }), AdviceError::ConfidenceOutOfRange),
+        (
+            json!({ "confidence": 1.5 }),
+            AdviceError::ConfidenceOutOfRange,
+        ),
         (json!({ "delay_ms": 60_001 }), AdviceError::DelayOutOfRange),
         (json!({ "delay_ms": -1 }), AdviceError::DelayOutOfRange),
         (json!({ "reason": "" }), AdviceError::ReasonMissing),
-        (json!({ "trigger": "items in the cart!" }), AdviceError::TriggerMalformed),
+        (
+            json!({ "trigger": "items in the cart!" }),
+            AdviceError::TriggerMalformed,
+        ),
     ] {
-        let error = answer_to(completion(&content(changes), "stop")).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::Invalid(broken) if broken == expected), "{expected:?}: {error:?}");
+        let error = answer_to(completion(&content(changes), "stop"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, AdvisorError::Invalid(broken) if broken == expected),
+            "{expected:?}: {error:?}"
+        );
     }
 }
 
@@ -426,9 +653,22 @@ async fn an_answer_that_is_no_json_of_ours_is_an_error() {
     let fenced = format!("```json\n{}\n```", content(json!({})));
     let text = "I would show a popup to canary@example.com.";
     let typed = content(json!({ "show_popup": "canary@example.com" }));
-    for content in [text, "{", "{}", "null", "\"text\"", &list, &fenced, &typed, &content(json!({ "message": null }))] {
+    for content in [
+        text,
+        "{",
+        "{}",
+        "null",
+        "\"text\"",
+        &list,
+        &fenced,
+        &typed,
+        &content(json!({ "message": null })),
+    ] {
         let error = answer_to(completion(content, "stop")).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::Malformed(_)), "{content}: {error:?}");
+        assert!(
+            matches!(error, AdvisorError::Malformed(_)),
+            "{content}: {error:?}"
+        );
         let chain = format!("{error} {error:?} {}", error.source().unwrap());
         assert!(!chain.contains("canary"), "{chain}");
     }
@@ -442,23 +682,41 @@ async fn an_answer_without_content_is_an_error() {
         json!({ "choices": [{ "finish_reason": "stop", "message": {} }] }),
         json!({ "choices": [{ "message": { "content": "  \n" } }] }),
     ] {
-        let error = answer_to(ResponseTemplate::new(200).set_body_json(&body)).await.unwrap_err();
+        let error = answer_to(ResponseTemplate::new(200).set_body_json(&body))
+            .await
+            .unwrap_err();
         assert!(matches!(error, AdvisorError::NoAnswer), "{body}: {error:?}");
     }
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_completion_is_an_error() {
-    for body in ["", "<html></html>", "{}", "[]", "null", "{\"choices\":[{}]}", "{\"error\":{\"message\":\"canary\"}}", "\u{feff}"] {
-        let error = answer_to(ResponseTemplate::new(200).set_body_string(body)).await.unwrap_err();
-        assert!(matches!(error, AdvisorError::NotACompletion(_)), "{body}: {error:?}");
+    for body in [
+        "",
+        "<html></html>",
+        "{}",
+        "[]",
+        "null",
+        "{\"choices\":[{}]}",
+        "{\"error\":{\"message\":\"canary\"}}",
+        "\u{feff}",
+    ] {
+        let error = answer_to(ResponseTemplate::new(200).set_body_string(body))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, AdvisorError::NotACompletion(_)),
+            "{body}: {error:?}"
+        );
         assert!(!format!("{error:?}").contains("canary"));
     }
 }
 
 #[tokio::test]
 async fn a_huge_answer_is_not_read_to_its_end() {
-    let error = answer_to(completion(&"x".repeat(10_000_000), "stop")).await.unwrap_err();
+    let error = answer_to(completion(&"x".repeat(10_000_000), "stop"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, AdvisorError::TooLarge { .. }), "{error:?}");
     // Nor one that does not say how long it is.
     static CHUNKED: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
@@ -468,7 +726,9 @@ async fn a_huge_answer_is_not_read_to_its_end() {
         }
         answer
     });
-    let error = ask(&advisor(&serve_raw(&CHUNKED, false))).await.unwrap_err();
+    let error = ask(&advisor(&serve_raw(&CHUNKED, false)))
+        .await
+        .unwrap_err();
     assert!(matches!(error, AdvisorError::TooLarge { .. }), "{error:?}");
 }
 
@@ -479,34 +739,51 @@ async fn the_key_is_never_printed() {
     let error = ask(&advisor).await.unwrap_err();
     assert!(!format!("{advisor:?} {error:?} {error}").contains(KEY));
     // A key that no header can hold is an error before anything is sent.
-    let broken = GroqOptions { base_url: server.uri(), model: "m".into(), api_key: Secret::new("two\nlines".into()) };
-    let error = GroqAdvisor::new(broken).advise(&session(), now(), DEADLINE).await.unwrap_err();
+    let broken = GroqOptions {
+        base_url: server.uri(),
+        model: "m".into(),
+        api_key: Secret::new("two\nlines".into()),
+    };
+    let error = GroqAdvisor::new(broken)
+        .advise(&session(), now(), DEADLINE)
+        .await
+        .unwrap_err();
     assert!(matches!(error, AdvisorError::Client(_)), "{error:?}");
     assert!(!format!("{error:?}").contains("lines"));
 }
 
 #[tokio::test]
 async fn every_error_has_a_name_of_its_own_for_the_log() {
-    let names = [AdvisorError::NoAnswer.kind(), AdvisorError::Truncated.kind(), AdvisorError::OverCapacity.kind()];
+    let names = [
+        AdvisorError::NoAnswer.kind(),
+        AdvisorError::Truncated.kind(),
+        AdvisorError::OverCapacity.kind(),
+    ];
     assert_eq!(names, ["no_answer", "truncated", "over_capacity"]);
 }
+
+/// A model without an accelerator, on a machine that compiles something meanwhile, takes its time.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Asks a real model on a real server. What it says is not judged, only that the client and the server
 /// understand each other, and that what comes out is sound advice or an error that says why it is not.
 #[tokio::test]
 async fn a_real_server_answers_in_the_agreed_form() {
-    #[expect(clippy::disallowed_methods, reason = "it says whether there is a server to test with")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it says whether there is a server to test with"
+    )]
     let Ok(url) = std::env::var("SHOPTRAIL_TEST_OPENAI_URL") else {
         eprintln!("skipped: SHOPTRAIL_TEST_OPENAI_URL is not set");
         return;
     };
     let advisor = advisor(&url);
     let mut taken = 0;
-    for items in 1..=5 {
+    for items in [1, 8] {
         let mut session = session();
         session.items_in_cart = Some(items);
         let begun = Instant::now();
-        let answer = advisor.advise(&session, now(), Duration::from_secs(60)).await;
+        let answer = advisor.advise(&session, now(), PATIENCE).await;
         eprintln!("{items} items, {:?}: {answer:?}", begun.elapsed());
         match answer {
             Ok(_) => taken += 1,
@@ -516,5 +793,5 @@ async fn a_real_server_answers_in_the_agreed_form() {
             Err(error) => panic!("{error:?}"),
         }
     }
-    eprintln!("{taken} of 5 answers were sound advice");
+    eprintln!("{taken} of 2 answers were sound advice");
 }

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use shoptrail_storage::Table;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    shoptrail_edge::lambda::run(cart_tracking::router).await
+    shoptrail_edge::lambda::run(cart_tracking::router, Table::CartEvents).await
 }

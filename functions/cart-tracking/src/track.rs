@@ -38,9 +38,21 @@ pub(crate) struct TrackedEvent {
 
 impl From<CartEventRecorded> for CartEventTracked {
     fn from(recorded: CartEventRecorded) -> Self {
-        let CartEventRecorded { id, created_at, duplicate } = recorded;
-        let data = TrackedEvent { id, created_at, duplicate: duplicate.then_some(true) };
-        Self { status: "success", message: "Cart event tracked successfully", data }
+        let CartEventRecorded {
+            id,
+            created_at,
+            duplicate,
+        } = recorded;
+        let data = TrackedEvent {
+            id,
+            created_at,
+            duplicate: duplicate.then_some(true),
+        };
+        Self {
+            status: "success",
+            message: "Cart event tracked successfully",
+            data,
+        }
     }
 }
 
@@ -73,18 +85,35 @@ pub(crate) async fn track(
     let event = CartEvent::parse(&wire, sender(&app, &context, &headers))?;
     context.note_store(Some(&event.store_name));
     let retention_days = app.config.retention.event_days;
-    let recorded = app.store.record_cart_event(&event, app.clock.now(), retention_days, || app.random.draw()).await?;
-    context.note_outcome(if recorded.duplicate { "duplicate" } else { "stored" });
+    let recorded = app
+        .store
+        .record_cart_event(&event, app.clock.now(), retention_days, || {
+            app.random.draw()
+        })
+        .await?;
+    context.note_outcome(if recorded.duplicate {
+        "duplicate"
+    } else {
+        "stored"
+    });
     Ok(Json(recorded.into()))
 }
 
 fn sender<'a>(app: &App, context: &RequestContext, headers: &'a HeaderMap) -> Sender<'a> {
-    let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+    };
     let address = client_address(headers, context.source_ip());
     Sender {
         user_agent: text(USER_AGENT.as_str()),
         // A blank header is an absent one, as a blank field is.
         idempotency_key: text("idempotency-key").filter(|key| !key.trim().is_empty()),
-        ip_address: if app.config.anonymize_ip { address.map(anonymize) } else { address },
+        ip_address: if app.config.anonymize_ip {
+            address.map(anonymize)
+        } else {
+            address
+        },
     }
 }

@@ -1,12 +1,10 @@
 //! `GET /openapi.json` and `GET /docs`.
 
-use axum::Router;
-use axum::extract::{Path, Request};
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse};
 use shoptrail_edge::ApiError;
-use swagger_ui_dist::{ApiDefinition, OpenApiSource};
-use tower::ServiceExt as _;
 
 /// The OpenAPI document of all functions. A function knows only its own routes, so the whole is
 /// generated from the handlers by a test of the local gateway, which knows all, and committed.
@@ -50,20 +48,25 @@ pub(crate) async fn docs() -> Html<&'static str> {
     security(()),
     responses((status = 200, description = "The file"), (status = 404, description = "There is no such file", body = shoptrail_edge::error::ErrorBody)),
 )]
-pub(crate) async fn docs_file(Path(file): Path<String>, request: Request) -> Result<Response, ApiError> {
-    match file.as_str() {
-        "start.js" => {
-            let start = "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n";
-            Ok(([(CONTENT_TYPE, "text/javascript")], start).into_response())
-        }
-        "swagger-ui.css" | "swagger-ui-bundle.js" => {
-            let swagger: Router = swagger_ui_dist::generate_routes(ApiDefinition {
-                uri_prefix: "/docs",
-                api_definition: OpenApiSource::Uri("/openapi.json"),
-                title: None,
-            });
-            swagger.oneshot(request).await.map_err(|never| match never {})
-        }
-        _ => Err(ApiError::NotFound("There is no such file")),
-    }
+pub(crate) async fn docs_file(
+    path: Result<Path<String>, PathRejection>,
+) -> Result<impl IntoResponse, ApiError> {
+    let file = path.as_ref().map_or("", |Path(file)| file.as_str());
+    let (content_type, content) = match file {
+        "start.js" => ("text/javascript", START_JS),
+        "swagger-ui-bundle.js" => ("text/javascript", SWAGGER_UI_JS),
+        "swagger-ui.css" => ("text/css", SWAGGER_UI_CSS),
+        _ => return Err(ApiError::NotFound("There is no such file")),
+    };
+    Ok((
+        [
+            (CONTENT_TYPE, content_type),
+            (CACHE_CONTROL, "public, max-age=3600"),
+        ],
+        content,
+    ))
 }
+
+const START_JS: &str = "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null });\n";
+const SWAGGER_UI_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js"));
+const SWAGGER_UI_CSS: &str = include_str!(concat!(env!("OUT_DIR"), "/swagger-ui.css"));

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use shoptrail_edge::App;
+use shoptrail_storage::Table;
 use utoipa::ToSchema;
 
 /// How the service is.
@@ -41,11 +42,25 @@ pub(crate) struct Liveness {
 )]
 pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let version = env!("CARGO_PKG_VERSION");
-    match app.store.check().await {
-        Ok(()) => (StatusCode::OK, Json(Health { status: "healthy", database: "ok", version })),
+    match app.store.check(Table::Sessions).await {
+        Ok(()) => (
+            StatusCode::OK,
+            Json(Health {
+                status: "healthy",
+                database: "ok",
+                version,
+            }),
+        ),
         Err(error) => {
             tracing::warn!(cause = %error, "the database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unhealthy", database: "unavailable", version }))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(Health {
+                    status: "unhealthy",
+                    database: "unavailable",
+                    version,
+                }),
+            )
         }
     }
 }

@@ -59,12 +59,20 @@ pub(crate) async fn ingest(
     let message = SessionMessage::parse(body, now)?;
     context.note_store(message.store_name());
     let retention_days = app.config.retention.session_days;
-    let recorded = app.store.record_session_message(&message, now, retention_days, || app.random.draw()).await?;
+    let recorded = app
+        .store
+        .record_session_message(&message, now, retention_days, || app.random.draw())
+        .await?;
     context.note_outcome(if recorded.saved { "saved" } else { "unchanged" });
     let mut dropped = recorded.dropped;
     let dropped_total = (dropped.len() > DROPPED_NAMED).then_some(dropped.len());
     dropped.truncate(DROPPED_NAMED);
-    Ok(Json(Ingested { ok: true, saved: recorded.saved, dropped, dropped_total }))
+    Ok(Json(Ingested {
+        ok: true,
+        saved: recorded.saved,
+        dropped,
+        dropped_total,
+    }))
 }
 
 /// The same as `POST /ingest`.
@@ -79,5 +87,8 @@ pub(crate) async fn ingest(
     security((), ("apiKey" = []), ("bearer" = [])),
     responses((status = 200, description = "The same as of `POST /ingest`", body = Ingested)),
 )]
-#[expect(dead_code, reason = "one handler serves both paths; this one only describes the second")]
+#[expect(
+    dead_code,
+    reason = "one handler serves both paths; this one only describes the second"
+)]
 pub(crate) fn events() {}

@@ -1,9 +1,10 @@
 //! `GET /sessions/{session}`.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use shoptrail_domain::ParseError;
 use shoptrail_domain::session::{SessionId, SessionRecord};
+use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
 
@@ -25,9 +26,13 @@ use shoptrail_edge::{ApiError, App, RequestContext};
 pub(crate) async fn session(
     State(app): State<App>,
     Extension(context): Extension<RequestContext>,
-    Path(session): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<SessionRecord>, ApiError> {
-    let session = SessionId::parse(&session).map_err(|reason| ParseError::new("session", reason))?;
+    // A path that is no UTF-8 is no session's either.
+    let session = path
+        .map_err(|_| Reason::NotASessionId)
+        .and_then(|Path(session)| SessionId::parse(&session))
+        .map_err(|reason| ParseError::new("session", reason))?;
     let found = app.store.find_session(&session, app.clock.now()).await?;
     let record = found.ok_or(ApiError::NotFound("There is no such session"))?;
     context.note_store(record.store_name.as_ref());

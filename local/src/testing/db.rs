@@ -22,12 +22,16 @@ impl TestDb {
     /// # Panics
     ///
     /// When it cannot: a test without its database cannot go on.
-    #[expect(clippy::expect_used, reason = "a test without its database cannot go on")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its database cannot go on"
+    )]
     pub async fn start() -> Self {
         let template =
             Template::parse(EMBEDDED, &BTreeMap::new()).expect("template.yaml is readable");
-        let engine =
-            Engine::start(EngineOptions::memory()).await.expect("an engine in memory starts");
+        let engine = Engine::start(EngineOptions::memory())
+            .await
+            .expect("an engine in memory starts");
         ensure_tables(&engine.client(), &template.tables)
             .await
             .expect("the template's tables can be created");

@@ -59,12 +59,17 @@ impl FaultProxy {
         // proxy refuses connections.
         let reservation = TcpSocket::new_v4().expect("a socket");
         reservation.set_reuseaddr(true).expect("SO_REUSEADDR");
-        reservation.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        reservation
+            .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .expect("a free port");
         let address = reservation.local_addr().expect("a bound address");
         let (commands, inbox) = mpsc::channel(1);
         let listener = listen(address).expect("the reserved port");
         tokio::spawn(run(reservation, listener, address, engine, inbox));
-        Self { endpoint_url: format!("http://{address}"), commands }
+        Self {
+            endpoint_url: format!("http://{address}"),
+            commands,
+        }
     }
 
     /// `http://127.0.0.1:PORT`, for the code under test.
@@ -159,7 +164,9 @@ async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault) {
 async fn pass(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
     let mut onward = TcpStream::connect(engine).await?;
     onward.set_nodelay(true)?;
-    tokio::io::copy_bidirectional(&mut stream, &mut onward).await.map(|_| ())
+    tokio::io::copy_bidirectional(&mut stream, &mut onward)
+        .await
+        .map(|_| ())
 }
 
 /// Hands the request on and breaks off at the first byte of the answer.

@@ -82,7 +82,10 @@ impl LambdaHost {
     /// # Panics
     ///
     /// When the process or the server cannot be started.
-    #[expect(clippy::expect_used, reason = "a test without its function cannot go on")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a test without its function cannot go on"
+    )]
     pub async fn start(mut command: Command) -> Self {
         let listener = listen_on_loopback(0).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
@@ -139,7 +142,13 @@ impl LambdaHost {
                 }
             }
         });
-        Self { shared, invocations, state: watched, runtime_api: address.to_string(), _alive: alive }
+        Self {
+            shared,
+            invocations,
+            state: watched,
+            runtime_api: address.to_string(),
+            _alive: alive,
+        }
     }
 
     /// Hands the function one event and waits for what it makes of it. Events given at the same
@@ -153,11 +162,19 @@ impl LambdaHost {
         let (answer, when_answered) = oneshot::channel();
         locked(&self.shared.waiting).insert(id.clone(), answer);
         // The receiver lives as long as the host.
-        let _ = self.invocations.send(Invocation { id: id.clone(), event: event.clone() });
+        let _ = self.invocations.send(Invocation {
+            id: id.clone(),
+            event: event.clone(),
+        });
         let mut state = self.state.clone();
         let ended = async {
-            let failed = |state: &BootstrapState| state.exit.is_some() || state.init_error.is_some();
-            state.wait_for(failed).await.map(|state| state.clone()).unwrap_or_default()
+            let failed =
+                |state: &BootstrapState| state.exit.is_some() || state.init_error.is_some();
+            state
+                .wait_for(failed)
+                .await
+                .map(|state| state.clone())
+                .unwrap_or_default()
         };
         let result = tokio::select! {
             answered = when_answered => {
@@ -187,14 +204,24 @@ impl LambdaHost {
             let decided = |state: &BootstrapState| {
                 state.first_poll.is_some() || state.exit.is_some() || state.init_error.is_some()
             };
-            state.wait_for(decided).await.map(|state| state.clone()).unwrap_or_default()
+            state
+                .wait_for(decided)
+                .await
+                .map(|state| state.clone())
+                .unwrap_or_default()
         };
         let Ok(state) = tokio::time::timeout(FUNCTION_TIMEOUT, ready).await else {
             return Err(LambdaFailure::TimedOut);
         };
         match state {
-            BootstrapState { first_poll: Some(elapsed), .. } => Ok(elapsed),
-            BootstrapState { init_error: Some(error), .. } => Err(LambdaFailure::Reported(error)),
+            BootstrapState {
+                first_poll: Some(elapsed),
+                ..
+            } => Ok(elapsed),
+            BootstrapState {
+                init_error: Some(error),
+                ..
+            } => Err(LambdaFailure::Reported(error)),
             BootstrapState { exit, .. } => Err(LambdaFailure::Ended(
                 exit.map_or_else(|| "unknown".to_owned(), |exit| exit.to_string()),
             )),
@@ -231,8 +258,14 @@ async fn record(output: impl AsyncRead + Unpin, shared: Arc<Shared>) {
 fn runtime_api(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(respond))
-        .route("/2018-06-01/runtime/invocation/{id}/error", post(report_error))
+        .route(
+            "/2018-06-01/runtime/invocation/{id}/response",
+            post(respond),
+        )
+        .route(
+            "/2018-06-01/runtime/invocation/{id}/error",
+            post(report_error),
+        )
         .route("/2018-06-01/runtime/init/error", post(report_init_error))
         .layer(DefaultBodyLimit::max(MAX_ANSWER_BYTES))
         .with_state(shared)
@@ -271,9 +304,14 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
     answer
 }
 
-#[expect(clippy::disallowed_methods, reason = "Lambda's deadline is the wall clock's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Lambda's deadline is the wall clock's"
+)]
 fn deadline_ms() -> u128 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     (now + FUNCTION_TIMEOUT).as_millis()
 }
 
@@ -282,7 +320,11 @@ async fn respond(
     Path(id): Path<String>,
     body: Bytes,
 ) -> StatusCode {
-    finish(&shared, &id, serde_json::from_slice(&body).map_err(LambdaFailure::Answer))
+    finish(
+        &shared,
+        &id,
+        serde_json::from_slice(&body).map_err(LambdaFailure::Answer),
+    )
 }
 
 async fn report_error(
@@ -294,7 +336,9 @@ async fn report_error(
 }
 
 async fn report_init_error(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
-    shared.state.send_modify(|state| state.init_error = Some(reported(&body)));
+    shared
+        .state
+        .send_modify(|state| state.init_error = Some(reported(&body)));
     StatusCode::ACCEPTED
 }
 

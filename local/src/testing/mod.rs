@@ -6,7 +6,9 @@
 mod db;
 mod fault;
 mod lambda;
+mod replay;
 
 pub use db::TestDb;
 pub use fault::{Fault, FaultProxy};
 pub use lambda::{LambdaFailure, LambdaHost};
+pub use replay::{Answer, Function, SampleEvent, assert_log};

@@ -104,7 +104,13 @@ pub enum Category {
 
 impl Category {
     /// All of them, in the contract's order.
-    pub const ALL: [Self; 5] = [Self::Discount, Self::Bogo, Self::Info, Self::Reminder, Self::None];
+    pub const ALL: [Self; 5] = [
+        Self::Discount,
+        Self::Bogo,
+        Self::Info,
+        Self::Reminder,
+        Self::None,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -124,7 +130,10 @@ impl Category {
     ///
     /// [`AdviceError::UnknownCategory`].
     pub fn parse(name: &str) -> Result<Self, AdviceError> {
-        Self::ALL.into_iter().find(|category| category.as_str() == name).ok_or(AdviceError::UnknownCategory)
+        Self::ALL
+            .into_iter()
+            .find(|category| category.as_str() == name)
+            .ok_or(AdviceError::UnknownCategory)
     }
 }
 
@@ -206,8 +215,8 @@ pub enum AdviceError {
 
 impl Advice {
     /// Takes what a model proposed. The message is trimmed and composed (Unicode NFC); the reason is
-    /// cleaned and cut; the trigger is lower-cased, with `_` for blanks and hyphens. All else must be
-    /// right as it is.
+    /// cleaned and cut; the trigger is lower-cased, with `_` for blanks and hyphens; the confidence is
+    /// rounded to thousandths. All else must be right as it is.
     ///
     /// # Errors
     ///
@@ -221,17 +230,21 @@ impl Advice {
         if !(0.0..=1.0).contains(&proposed.confidence) {
             return Err(AdviceError::ConfidenceOutOfRange);
         }
-        if !(0.0..=f64::from(DELAY_MS)).contains(&proposed.delay_ms) || proposed.delay_ms.fract() != 0.0 {
+        if !(0.0..=f64::from(DELAY_MS)).contains(&proposed.delay_ms)
+            || proposed.delay_ms.fract() != 0.0
+        {
             return Err(AdviceError::DelayOutOfRange);
         }
         Ok(Self {
             show_popup: proposed.show_popup,
             message,
-            reason: text::clean(&proposed.reason, REASON_CHARS).ok_or(AdviceError::ReasonMissing)?,
+            reason: text::clean(&proposed.reason, REASON_CHARS)
+                .ok_or(AdviceError::ReasonMissing)?,
             category: Category::parse(proposed.category.trim())?,
             trigger: parse_trigger(&proposed.trigger)?,
-            // Adding zero turns a negative zero, which JSON can say, into a plain one.
-            confidence: proposed.confidence + 0.0,
+            // Thousandths survive any store and any reader of JSON unchanged, which the seventeenth digit
+            // does not. Adding zero turns a negative zero, which JSON can say, into a plain one.
+            confidence: (proposed.confidence * 1_000.0).round() / 1_000.0 + 0.0,
             // The range above fits a u32.
             delay_ms: proposed.delay_ms as u32,
         })
@@ -322,12 +335,24 @@ fn parse_trigger(proposed: &str) -> Result<String, AdviceError> {
     let trigger: String = proposed
         .trim()
         .chars()
-        .map(|character| if matches!(character, ' ' | '-') { '_' } else { character.to_ascii_lowercase() })
+        .map(|character| {
+            if matches!(character, ' ' | '-') {
+                '_'
+            } else {
+                character.to_ascii_lowercase()
+            }
+        })
         .take(TRIGGER_CHARS + 1)
         .collect();
     let is_name = trigger.starts_with(|first: char| first.is_ascii_lowercase())
-        && trigger.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_name && trigger.len() <= TRIGGER_CHARS { Ok(trigger) } else { Err(AdviceError::TriggerMalformed) }
+        && trigger
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if is_name && trigger.len() <= TRIGGER_CHARS {
+        Ok(trigger)
+    } else {
+        Err(AdviceError::TriggerMalformed)
+    }
 }
 
 /// Control characters, line and paragraph separators, and format characters; but the two joiners, without
@@ -351,8 +376,16 @@ fn is_not_plain(character: char) -> bool {
 fn has_html(message: &str) -> bool {
     message.contains(['<', '>'])
         || message.match_indices('&').any(|(start, _)| {
-            let name = message[start + 1..].strip_prefix('#').unwrap_or(&message[start + 1..]);
-            name.find(';').is_some_and(|end| end > 0 && name.bytes().take(end).all(|byte| byte.is_ascii_alphanumeric()))
+            let name = message[start + 1..]
+                .strip_prefix('#')
+                .unwrap_or(&message[start + 1..]);
+            name.find(';').is_some_and(|end| {
+                end > 0
+                    && name
+                        .bytes()
+                        .take(end)
+                        .all(|byte| byte.is_ascii_alphanumeric())
+            })
         })
 }
 
@@ -379,14 +412,20 @@ fn has_markdown(message: &str) -> bool {
 /// A heading, a list item, numbered or not, or a rule.
 fn starts_a_block(message: &str) -> bool {
     let after_hashes = message.trim_start_matches('#');
-    if after_hashes.len() < message.len() && (after_hashes.is_empty() || after_hashes.starts_with(' ')) {
+    if after_hashes.len() < message.len()
+        && (after_hashes.is_empty() || after_hashes.starts_with(' '))
+    {
         return true;
     }
-    if ["- ", "* ", "+ ", "---", "***", "==="].iter().any(|start| message.starts_with(start)) {
+    if ["- ", "* ", "+ ", "---", "***", "==="]
+        .iter()
+        .any(|start| message.starts_with(start))
+    {
         return true;
     }
     let after_digits = message.trim_start_matches(|c: char| c.is_ascii_digit());
-    after_digits.len() < message.len() && (after_digits.starts_with(". ") || after_digits.starts_with(") "))
+    after_digits.len() < message.len()
+        && (after_digits.starts_with(". ") || after_digits.starts_with(") "))
 }
 
 /// Two marks with text close inside them and none close outside, as in `*now*`; not `5*` or `snake_case_name`.
@@ -418,10 +457,22 @@ fn has_link(message: &str) -> bool {
     }
     lower.split_whitespace().any(|word| {
         let word = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '/');
-        let is_path = word.strip_prefix('/').is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '/'));
-        let has_scheme = ["mailto:", "tel:", "sms:", "javascript:", "data:", "vbscript:"]
-            .iter()
-            .any(|scheme| word.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        let is_path = word
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '/'));
+        let has_scheme = [
+            "mailto:",
+            "tel:",
+            "sms:",
+            "javascript:",
+            "data:",
+            "vbscript:",
+        ]
+        .iter()
+        .any(|scheme| {
+            word.strip_prefix(scheme)
+                .is_some_and(|rest| !rest.is_empty())
+        });
         is_path || has_scheme || holds_a_domain(word)
     })
 }
@@ -432,7 +483,10 @@ fn holds_a_domain(word: &str) -> bool {
     let mut numbers = 0;
     for (dot, _) in word.match_indices('.') {
         let before = word[..dot].chars().next_back();
-        let label: Vec<char> = word[dot + 1..].chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect();
+        let label: Vec<char> = word[dot + 1..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '-')
+            .collect();
         if !before.is_some_and(char::is_alphanumeric) {
             continue;
         }
@@ -464,7 +518,10 @@ mod tests {
     }
 
     fn with_message(message: &str) -> Result<Advice, AdviceError> {
-        Advice::parse(ProposedAdvice { message: message.into(), ..proposed() })
+        Advice::parse(ProposedAdvice {
+            message: message.into(),
+            ..proposed()
+        })
     }
 
     #[test]
@@ -492,74 +549,179 @@ mod tests {
     #[test]
     fn messages_that_shops_write_are_taken() {
         for message in [
-            "Free returns & easy exchanges, 7 days a week!", "Save $5.00 (10%) on orders over $50 - today only.",
-            "Café crème? Ça va: 20 % sur tout, jusqu'à minuit…", "You're almost there... 2 items left", "Q&A: just ask us",
-            "Noch 3 Stück auf Lager. Jetzt sichern?", "👨‍👩‍👧 Family sizes are back", "می‌خواهید کمک کنیم؟", "送料無料は本日まで。お急ぎください",
-            "Rated 4.8/5 by 1,200 shoppers", "Open 9 a.m. to 5 p.m. in the U.S.", "5* comfort, 10 * better", "Buy 2 and/or 3 pieces", "#1 choice of our customers",
-            "Follow @brand for news", "Our size_guide_chart helps", "24/7 support", "It's 50/50: yours to choose",
+            "Free returns & easy exchanges, 7 days a week!",
+            "Save $5.00 (10%) on orders over $50 - today only.",
+            "Café crème? Ça va: 20 % sur tout, jusqu'à minuit…",
+            "You're almost there... 2 items left",
+            "Q&A: just ask us",
+            "Noch 3 Stück auf Lager. Jetzt sichern?",
+            "👨‍👩‍👧 Family sizes are back",
+            "می‌خواهید کمک کنیم؟",
+            "送料無料は本日まで。お急ぎください",
+            "Rated 4.8/5 by 1,200 shoppers",
+            "Open 9 a.m. to 5 p.m. in the U.S.",
+            "5* comfort, 10 * better",
+            "Buy 2 and/or 3 pieces",
+            "#1 choice of our customers",
+            "Follow @brand for news",
+            "Our size_guide_chart helps",
+            "24/7 support",
+            "It's 50/50: yours to choose",
         ] {
-            assert_eq!(with_message(message).map(|advice| advice.message().to_owned()), Ok(message.nfc().collect()), "{message}");
+            assert_eq!(
+                with_message(message).map(|advice| advice.message().to_owned()),
+                Ok(message.nfc().collect()),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn html_is_refused() {
         for message in [
-            "<b>Sale</b>", "Sale <img src=x onerror=alert(1)>", "1 < 2", "Fish &amp; chips", "&#60;b&#62;", "&#x3c;", "<!-- hidden -->",
-            "＜script＞", "</div>",
+            "<b>Sale</b>",
+            "Sale <img src=x onerror=alert(1)>",
+            "1 < 2",
+            "Fish &amp; chips",
+            "&#60;b&#62;",
+            "&#x3c;",
+            "<!-- hidden -->",
+            "＜script＞",
+            "</div>",
         ] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageHasHtml), "{message}");
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageHasHtml),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn markdown_is_refused() {
         for message in [
-            "**Sale** today", "Sale *today* only", "It is _really_ cheap", "__bold__", "`code`", "# Sale", "##", "- one", "* one", "+ one", "1. one", "2) two",
-            "~~old~~ new", "[Sale](now)", "Hi [Name]", "![x]", "--- sale", "\\*sale",
+            "**Sale** today",
+            "Sale *today* only",
+            "It is _really_ cheap",
+            "__bold__",
+            "`code`",
+            "# Sale",
+            "##",
+            "- one",
+            "* one",
+            "+ one",
+            "1. one",
+            "2) two",
+            "~~old~~ new",
+            "[Sale](now)",
+            "Hi [Name]",
+            "![x]",
+            "--- sale",
+            "\\*sale",
         ] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageHasMarkdown), "{message}");
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageHasMarkdown),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn links_are_refused() {
         for message in [
-            "Visit https://shop.example", "see HTTP://X", "www.shop", "Go to shop.example now", "(shop.example/sale)", "Shop.Example", "пример.рф", "go to /cart",
-            "//evil", "tel:5551234", "javascript:alert(1)", "ping 10.0.0.1", "shop．example", "xn--bcher-kva.example", "a.b.co",
+            "Visit https://shop.example",
+            "see HTTP://X",
+            "www.shop",
+            "Go to shop.example now",
+            "(shop.example/sale)",
+            "Shop.Example",
+            "пример.рф",
+            "go to /cart",
+            "//evil",
+            "tel:5551234",
+            "javascript:alert(1)",
+            "ping 10.0.0.1",
+            "shop．example",
+            "xn--bcher-kva.example",
+            "a.b.co",
         ] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageHasLink), "{message}");
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageHasLink),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn email_addresses_are_refused() {
-        for message in ["Write to jane@example.com", "jane@localhost", "JANE@EXAMPLE.COM!", "(a@b)", "mailto:jane@example.com", "jane＠example.com"] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageHasEmail), "{message}");
+        for message in [
+            "Write to jane@example.com",
+            "jane@localhost",
+            "JANE@EXAMPLE.COM!",
+            "(a@b)",
+            "mailto:jane@example.com",
+            "jane＠example.com",
+        ] {
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageHasEmail),
+                "{message}"
+            );
         }
     }
 
     #[test]
     fn control_and_invisible_characters_are_refused() {
-        for message in ["two\nlines", "tab\there", "nul\0", "\u{202e}reversed", "zero\u{200b}width", "line\u{2028}break"] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageNotPlain), "{message:?}");
+        for message in [
+            "two\nlines",
+            "tab\there",
+            "nul\0",
+            "\u{202e}reversed",
+            "zero\u{200b}width",
+            "line\u{2028}break",
+        ] {
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageNotPlain),
+                "{message:?}"
+            );
         }
     }
 
     #[test]
     fn a_message_is_refused_and_not_cut_when_it_is_too_long() {
         assert!(with_message(&"é".repeat(MESSAGE_CHARS)).is_ok());
-        assert_eq!(with_message(&"é".repeat(MESSAGE_CHARS + 1)), Err(AdviceError::MessageTooLong));
-        assert_eq!(with_message(&"x".repeat(1_000_000)), Err(AdviceError::MessageTooLong));
+        assert_eq!(
+            with_message(&"é".repeat(MESSAGE_CHARS + 1)),
+            Err(AdviceError::MessageTooLong)
+        );
+        assert_eq!(
+            with_message(&"x".repeat(1_000_000)),
+            Err(AdviceError::MessageTooLong)
+        );
         assert!(with_message(&format!("  {}  ", "x".repeat(MESSAGE_CHARS))).is_ok());
     }
 
     #[test]
     fn a_popup_needs_a_message_and_no_popup_needs_none() {
         for message in ["", "  ", "\u{3000}"] {
-            assert_eq!(with_message(message), Err(AdviceError::MessageMissing), "{message:?}");
-            let silent = ProposedAdvice { show_popup: false, message: message.into(), category: "none".into(), ..proposed() };
-            assert_eq!(Advice::parse(silent).map(|advice| advice.message().to_owned()), Ok(String::new()));
+            assert_eq!(
+                with_message(message),
+                Err(AdviceError::MessageMissing),
+                "{message:?}"
+            );
+            let silent = ProposedAdvice {
+                show_popup: false,
+                message: message.into(),
+                category: "none".into(),
+                ..proposed()
+            };
+            assert_eq!(
+                Advice::parse(silent).map(|advice| advice.message().to_owned()),
+                Ok(String::new())
+            );
         }
     }
 
@@ -570,21 +732,65 @@ mod tests {
             change(&mut proposed);
             Advice::parse(proposed).unwrap_err()
         };
-        assert_eq!(broken(|p| p.category = "sale".into()), AdviceError::UnknownCategory);
-        assert_eq!(broken(|p| p.category = "Info".into()), AdviceError::UnknownCategory);
-        assert_eq!(broken(|p| p.category = String::new()), AdviceError::UnknownCategory);
-        assert_eq!(broken(|p| p.reason = " \u{200b}".into()), AdviceError::ReasonMissing);
-        assert_eq!(broken(|p| p.confidence = f64::NAN), AdviceError::ConfidenceOutOfRange);
-        assert_eq!(broken(|p| p.confidence = f64::INFINITY), AdviceError::ConfidenceOutOfRange);
-        assert_eq!(broken(|p| p.confidence = -0.1), AdviceError::ConfidenceOutOfRange);
-        assert_eq!(broken(|p| p.confidence = 1.01), AdviceError::ConfidenceOutOfRange);
+        assert_eq!(
+            broken(|p| p.category = "sale".into()),
+            AdviceError::UnknownCategory
+        );
+        assert_eq!(
+            broken(|p| p.category = "Info".into()),
+            AdviceError::UnknownCategory
+        );
+        assert_eq!(
+            broken(|p| p.category = String::new()),
+            AdviceError::UnknownCategory
+        );
+        assert_eq!(
+            broken(|p| p.reason = " \u{200b}".into()),
+            AdviceError::ReasonMissing
+        );
+        assert_eq!(
+            broken(|p| p.confidence = f64::NAN),
+            AdviceError::ConfidenceOutOfRange
+        );
+        assert_eq!(
+            broken(|p| p.confidence = f64::INFINITY),
+            AdviceError::ConfidenceOutOfRange
+        );
+        assert_eq!(
+            broken(|p| p.confidence = -0.1),
+            AdviceError::ConfidenceOutOfRange
+        );
+        assert_eq!(
+            broken(|p| p.confidence = 1.01),
+            AdviceError::ConfidenceOutOfRange
+        );
         assert_eq!(broken(|p| p.delay_ms = -1.0), AdviceError::DelayOutOfRange);
-        assert_eq!(broken(|p| p.delay_ms = 60_001.0), AdviceError::DelayOutOfRange);
+        assert_eq!(
+            broken(|p| p.delay_ms = 60_001.0),
+            AdviceError::DelayOutOfRange
+        );
         assert_eq!(broken(|p| p.delay_ms = 0.5), AdviceError::DelayOutOfRange);
-        assert_eq!(broken(|p| p.delay_ms = f64::NAN), AdviceError::DelayOutOfRange);
-        for trigger in ["", "1st", "items in cart!", "тест", &"x".repeat(TRIGGER_CHARS + 1), "a@b.c"] {
-            let proposed = ProposedAdvice { trigger: trigger.into(), ..proposed() };
-            assert_eq!(Advice::parse(proposed), Err(AdviceError::TriggerMalformed), "{trigger}");
+        assert_eq!(
+            broken(|p| p.delay_ms = f64::NAN),
+            AdviceError::DelayOutOfRange
+        );
+        for trigger in [
+            "",
+            "1st",
+            "items in cart!",
+            "тест",
+            &"x".repeat(TRIGGER_CHARS + 1),
+            "a@b.c",
+        ] {
+            let proposed = ProposedAdvice {
+                trigger: trigger.into(),
+                ..proposed()
+            };
+            assert_eq!(
+                Advice::parse(proposed),
+                Err(AdviceError::TriggerMalformed),
+                "{trigger}"
+            );
         }
     }
 

@@ -29,11 +29,19 @@ impl ActionType {
     pub fn parse(text: &str) -> Result<Self, Reason> {
         let text = text.trim();
         if text.chars().count() > ACTION_TYPE_CHARS {
-            return Err(Reason::TooLong { max: ACTION_TYPE_CHARS });
+            return Err(Reason::TooLong {
+                max: ACTION_TYPE_CHARS,
+            });
         }
         let valid = !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_:.-".contains(&byte));
-        if valid { Ok(Self(text.to_owned())) } else { Err(Reason::NotAnActionType) }
+            && text.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_:.-".contains(&byte)
+            });
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Reason::NotAnActionType)
+        }
     }
 
     /// The name.
@@ -194,22 +202,48 @@ impl CartEvent {
         let mut problems = Problems::default();
         let store_name = problems.note(
             "storeName",
-            StoreName::parse_optional(&wire.store_name).and_then(|name| name.ok_or(Reason::Required)),
+            StoreName::parse_optional(&wire.store_name)
+                .and_then(|name| name.ok_or(Reason::Required)),
         );
-        let action_type = problems
-            .note("actionType", wire.action_type.text().and_then(|text| text.map(ActionType::parse).transpose()));
+        let action_type = problems.note(
+            "actionType",
+            wire.action_type
+                .text()
+                .and_then(|text| text.map(ActionType::parse).transpose()),
+        );
         let product_id = problems.note("productId", ExternalId::parse_optional(&wire.product_id));
         let variant_id = problems.note("variantId", ExternalId::parse_optional(&wire.variant_id));
-        let customer_id = problems.note("customerId", ExternalId::parse_optional(&wire.customer_id));
-        let product_title = problems.note("productTitle", text::parse(&wire.product_title, PRODUCT_TITLE_CHARS));
-        let customer_first_name = problems.note("customerFirstName", text::parse(&wire.customer_first_name, NAME_CHARS));
-        let customer_last_name = problems.note("customerLastName", text::parse(&wire.customer_last_name, NAME_CHARS));
-        let customer_email = problems.note("customerEmail", Email::parse_optional(&wire.customer_email));
+        let customer_id =
+            problems.note("customerId", ExternalId::parse_optional(&wire.customer_id));
+        let product_title = problems.note(
+            "productTitle",
+            text::parse(&wire.product_title, PRODUCT_TITLE_CHARS),
+        );
+        let customer_first_name = problems.note(
+            "customerFirstName",
+            text::parse(&wire.customer_first_name, NAME_CHARS),
+        );
+        let customer_last_name = problems.note(
+            "customerLastName",
+            text::parse(&wire.customer_last_name, NAME_CHARS),
+        );
+        let customer_email =
+            problems.note("customerEmail", Email::parse_optional(&wire.customer_email));
         let product_url = problems.note("productUrl", WebUrl::parse_optional(&wire.product_url));
-        let generated_image_url = problems.note("generatedImageUrl", WebUrl::parse_optional(&wire.generated_image_url));
-        let person_image_url = problems.note("personImageUrl", WebUrl::parse_optional(&wire.person_image_url));
-        let clothing_image_url = problems.note("clothingImageUrl", WebUrl::parse_optional(&wire.clothing_image_url));
-        let user_agent = problems.note("userAgent", text::parse(&wire.user_agent, USER_AGENT_CHARS));
+        let generated_image_url = problems.note(
+            "generatedImageUrl",
+            WebUrl::parse_optional(&wire.generated_image_url),
+        );
+        let person_image_url = problems.note(
+            "personImageUrl",
+            WebUrl::parse_optional(&wire.person_image_url),
+        );
+        let clothing_image_url = problems.note(
+            "clothingImageUrl",
+            WebUrl::parse_optional(&wire.clothing_image_url),
+        );
+        let user_agent =
+            problems.note("userAgent", text::parse(&wire.user_agent, USER_AGENT_CHARS));
         let session_id = problems.note("sessionId", SessionRef::parse_optional(&wire.session_id));
         let event_id = match (wire.event_id.is_absent(), sender.idempotency_key) {
             (true, Some(key)) => problems.note("Idempotency-Key", EventId::parse(key).map(Some)),
@@ -220,7 +254,8 @@ impl CartEvent {
 
         let mut event = Self {
             // A store that could not be read is among the problems above.
-            store_name: store_name.ok_or_else(|| crate::ParseError::new("storeName", Reason::Required))?,
+            store_name: store_name
+                .ok_or_else(|| crate::ParseError::new("storeName", Reason::Required))?,
             action_type: action_type.flatten().unwrap_or_default(),
             product_id: product_id.flatten(),
             product_title: product_title.flatten(),
@@ -245,8 +280,11 @@ impl CartEvent {
         if event.event_id.is_some() {
             event.fingerprint = event.compute_fingerprint();
         }
-        event.user_agent =
-            event.user_agent.or_else(|| sender.user_agent.and_then(|agent| text::clean(agent, USER_AGENT_CHARS)));
+        event.user_agent = event.user_agent.or_else(|| {
+            sender
+                .user_agent
+                .and_then(|agent| text::clean(agent, USER_AGENT_CHARS))
+        });
         Ok(event)
     }
 
@@ -270,14 +308,23 @@ impl CartEvent {
         let mut hash = Sha256::new();
         for part in said {
             // Each part with its length before it, so that no two lists of parts read the same.
-            hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            hash.update(
+                part.map_or(u64::MAX, |part| part.len() as u64)
+                    .to_le_bytes(),
+            );
             hash.update(part.unwrap_or_default());
         }
-        hash.update(self.occurred_at.map_or(-1, Timestamp::as_millis).to_le_bytes());
-        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hash.update(
+            self.occurred_at
+                .map_or(-1, Timestamp::as_millis)
+                .to_le_bytes(),
+        );
+        hash.finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 }
 
@@ -306,7 +353,10 @@ mod tests {
             "customerEmail": "nobody", "productUrl": 7, "actionType": "Add to cart", "eventId": "short", "occurredAt": "noon",
         }))
         .unwrap_err();
-        let told: Vec<_> = errors.iter().map(|error| (error.field.as_ref(), error.reason)).collect();
+        let told: Vec<_> = errors
+            .iter()
+            .map(|error| (error.field.as_ref(), error.reason))
+            .collect();
         assert_eq!(
             told,
             [
@@ -323,12 +373,29 @@ mod tests {
 
     #[test]
     fn headers_fill_in_what_the_body_leaves_out() {
-        let wire = TrackCartEvent { store_name: Scalar::Text("s".into()), ..Default::default() };
-        let sender = Sender { user_agent: Some("Agent\u{7}/1"), idempotency_key: Some("key-12345"), ip_address: None };
+        let wire = TrackCartEvent {
+            store_name: Scalar::Text("s".into()),
+            ..Default::default()
+        };
+        let sender = Sender {
+            user_agent: Some("Agent\u{7}/1"),
+            idempotency_key: Some("key-12345"),
+            ip_address: None,
+        };
         let event = CartEvent::parse(&wire, sender).unwrap();
         assert_eq!(event.user_agent.as_deref(), Some("Agent/1"));
-        assert_eq!(event.event_id.as_ref().map(EventId::as_str), Some("key-12345"));
-        let wrong = CartEvent::parse(&wire, Sender { idempotency_key: Some("!"), ..sender }).unwrap_err();
+        assert_eq!(
+            event.event_id.as_ref().map(EventId::as_str),
+            Some("key-12345")
+        );
+        let wrong = CartEvent::parse(
+            &wire,
+            Sender {
+                idempotency_key: Some("!"),
+                ..sender
+            },
+        )
+        .unwrap_err();
         assert_eq!(wrong.first().field, "Idempotency-Key");
     }
 
@@ -340,7 +407,17 @@ mod tests {
             product_title: Scalar::Text(title.into()),
             ..Default::default()
         };
-        let print = |wire, agent| CartEvent::parse(&wire, Sender { user_agent: Some(agent), ..Sender::default() }).unwrap().fingerprint;
+        let print = |wire, agent| {
+            CartEvent::parse(
+                &wire,
+                Sender {
+                    user_agent: Some(agent),
+                    ..Sender::default()
+                },
+            )
+            .unwrap()
+            .fingerprint
+        };
         assert_eq!(print(wire("Shirt"), "a"), print(wire(" Shirt "), "b"));
         assert_ne!(print(wire("Shirt"), "a"), print(wire("Skirt"), "a"));
     }
@@ -360,9 +437,23 @@ mod tests {
     }
 
     const FIELDS: [&str; 17] = [
-        "storeName", "actionType", "productId", "productTitle", "productUrl", "variantId", "customerId", "customerEmail",
-        "customerFirstName", "customerLastName", "generatedImageUrl", "personImageUrl", "clothingImageUrl", "userAgent",
-        "sessionId", "eventId", "occurredAt",
+        "storeName",
+        "actionType",
+        "productId",
+        "productTitle",
+        "productUrl",
+        "variantId",
+        "customerId",
+        "customerEmail",
+        "customerFirstName",
+        "customerLastName",
+        "generatedImageUrl",
+        "personImageUrl",
+        "clothingImageUrl",
+        "userAgent",
+        "sessionId",
+        "eventId",
+        "occurredAt",
     ];
 
     /// The event as a client would send it again.

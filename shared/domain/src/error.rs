@@ -90,7 +90,10 @@ pub struct ParseError {
 impl ParseError {
     /// An error of the field `field`.
     pub fn new(field: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
-        Self { field: field.into(), reason }
+        Self {
+            field: field.into(),
+            reason,
+        }
     }
 
     /// An error of the body as a whole.
@@ -132,14 +135,21 @@ impl ParseErrors {
 
 impl From<ParseError> for ParseErrors {
     fn from(first: ParseError) -> Self {
-        Self { first, rest: Vec::new() }
+        Self {
+            first,
+            rest: Vec::new(),
+        }
     }
 }
 
 impl fmt::Display for ParseErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first)?;
-        if self.rest.is_empty() { Ok(()) } else { write!(f, " (and {} more)", self.rest.len()) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " (and {} more)", self.rest.len())
+        }
     }
 }
 
@@ -152,7 +162,9 @@ pub(crate) struct Problems(Vec<ParseError>);
 impl Problems {
     /// The value, or `None` with the problem noted.
     pub(crate) fn note<T>(&mut self, field: &'static str, parsed: Result<T, Reason>) -> Option<T> {
-        parsed.map_err(|reason| self.0.push(ParseError::new(field, reason))).ok()
+        parsed
+            .map_err(|reason| self.0.push(ParseError::new(field, reason)))
+            .ok()
     }
 
     /// `Ok` when nothing was noted.
@@ -160,7 +172,10 @@ impl Problems {
         let mut problems = self.0.into_iter();
         match problems.next() {
             None => Ok(()),
-            Some(first) => Err(ParseErrors { first, rest: problems.collect() }),
+            Some(first) => Err(ParseErrors {
+                first,
+                rest: problems.collect(),
+            }),
         }
     }
 }

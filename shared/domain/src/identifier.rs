@@ -41,7 +41,11 @@ impl ExternalId {
     pub(crate) fn parse_optional(value: &Scalar) -> Result<Option<Self>, Reason> {
         match value {
             Scalar::Whole(number) => Ok(Some(Self(number.to_string()))),
-            other => other.text().map_err(|_| Reason::NotAnIdentifier)?.map(Self::parse).transpose(),
+            other => other
+                .text()
+                .map_err(|_| Reason::NotAnIdentifier)?
+                .map(Self::parse)
+                .transpose(),
         }
     }
 }
@@ -60,13 +64,18 @@ impl SessionRef {
     }
 
     pub(crate) fn parse_optional(value: &Scalar) -> Result<Option<Self>, Reason> {
-        value.text()?.map(|text| plain_id(text).map(|id| Self(id.to_owned()))).transpose()
+        value
+            .text()?
+            .map(|text| plain_id(text).map(|id| Self(id.to_owned())))
+            .transpose()
     }
 }
 
 fn plain_id(text: &str) -> Result<&str, Reason> {
     if text.chars().count() > IDENTIFIER_CHARS {
-        Err(Reason::TooLong { max: IDENTIFIER_CHARS })
+        Err(Reason::TooLong {
+            max: IDENTIFIER_CHARS,
+        })
     } else if text.chars().any(char::is_control) {
         Err(Reason::ControlCharacter)
     } else {
@@ -88,8 +97,14 @@ impl EventId {
     pub fn parse(text: &str) -> Result<Self, Reason> {
         let text = text.trim();
         let valid = EVENT_ID_CHARS.contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if valid { Ok(Self(text.to_owned())) } else { Err(Reason::NotAnEventId) }
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Reason::NotAnEventId)
+        }
     }
 
     /// The key.
@@ -147,23 +162,38 @@ mod tests {
         let text = |text: &str| Scalar::Text(text.into());
         assert_eq!(id(Scalar::Whole(123)), Ok(Some("123".into())));
         assert_eq!(id(text(" 123 ")), Ok(Some("123".into())));
-        assert_eq!(id(text("gid://shopify/Product/123")), Ok(Some("123".into())));
-        assert_eq!(id(text("gid://shopify/ProductVariant/9?inventory_id=1")), Ok(Some("9".into())));
+        assert_eq!(
+            id(text("gid://shopify/Product/123")),
+            Ok(Some("123".into()))
+        );
+        assert_eq!(
+            id(text("gid://shopify/ProductVariant/9?inventory_id=1")),
+            Ok(Some("9".into()))
+        );
         assert_eq!(id(text("  ")), Ok(None));
         assert_eq!(id(Scalar::Absent), Ok(None));
         assert_eq!(id(Scalar::Number(1.0)), Err(Reason::NotAnIdentifier));
         assert_eq!(id(Scalar::Other), Err(Reason::NotAnIdentifier));
         assert_eq!(id(text("a\0b")), Err(Reason::ControlCharacter));
-        assert_eq!(id(text("gid://shopify/Product/")), Err(Reason::NotAGlobalId));
+        assert_eq!(
+            id(text("gid://shopify/Product/")),
+            Err(Reason::NotAGlobalId)
+        );
         assert_eq!(id(text("gid://shopify/Product")), Err(Reason::NotAGlobalId));
-        assert_eq!(id(text(&"1".repeat(256))), Err(Reason::TooLong { max: 255 }));
+        assert_eq!(
+            id(text(&"1".repeat(256))),
+            Err(Reason::TooLong { max: 255 })
+        );
     }
 
     #[test]
     fn server_ids_have_the_contracts_form() {
         let id = CartEventId::new(Timestamp::from_millis(1_704_067_200_000), 0);
         assert_eq!(id.as_str(), "cart-event-1704067200000-0000000");
-        assert_ne!(CartEventId::new(Timestamp::from_millis(1), 1), CartEventId::new(Timestamp::from_millis(1), 2));
+        assert_ne!(
+            CartEventId::new(Timestamp::from_millis(1), 1),
+            CartEventId::new(Timestamp::from_millis(1), 2)
+        );
     }
 
     #[test]

@@ -20,7 +20,12 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
     if deeper_than(body, JSON_DEPTH) {
         return Err(ParseError::body(Reason::TooDeep));
     }
-    match serde_json::from_slice(body) {
+    let parsed =
+        serde_json::from_slice(body).or_else(|error| match replace_lone_surrogates(body) {
+            Some(repaired) if error.is_syntax() => serde_json::from_slice(&repaired),
+            _ => Err(error),
+        });
+    match parsed {
         Ok(Object::Present(value)) => Ok(value),
         Ok(Object::Absent | Object::Other) => Err(ParseError::body(Reason::NotAnObject)),
         // The wire types take any kind of value for a field, so what is left to complain of in a
@@ -28,6 +33,33 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
         Err(error) if error.is_data() => Err(ParseError::body(Reason::Duplicate)),
         Err(_) => Err(ParseError::body(Reason::NotJson)),
     }
+}
+
+/// A script that cuts a text at so many UTF-16 units may cut a character in two, and `JSON.stringify`
+/// then writes its half as an escape that no text can hold. One such half must not cost a whole batch:
+/// it becomes U+FFFD, the sign for what could not be read. `None` where there is none.
+fn replace_lone_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| {
+        let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut repaired: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while at < body.len() {
+        // Outside a string a backslash is an error, which the second reading finds as well.
+        let step = match (body[at], unit(at)) {
+            (b'\\', Some(0xd800..=0xdbff)) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => 12,
+            (b'\\', Some(0xd800..=0xdfff)) => {
+                repaired.get_or_insert_with(|| body.to_vec())[at..at + 6]
+                    .copy_from_slice(b"\\ufffd");
+                6
+            }
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+        at += step;
+    }
+    repaired
 }
 
 /// Whether brackets outside strings nest deeper than `limit`. Looks at bytes alone: it runs before
@@ -92,9 +124,31 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_becomes_a_sign_that_it_could_not_be_read() {
+        let text = |text: &str| match decode::<Any>(format!(r#"{{"known":"{text}"}}"#).as_bytes()) {
+            Ok(Any {
+                known: crate::wire::Scalar::Text(text),
+            }) => text,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(r"cut \ud83d"), "cut \u{fffd}");
+        assert_eq!(
+            text(r"\ude00 \uD83D\uDE00 \ud83d\ud83d\ude00"),
+            "\u{fffd} 😀 \u{fffd}😀"
+        );
+        assert_eq!(text(r"\\ud83d \\\ud83d"), "\\ud83d \\\u{fffd}");
+        assert_eq!(reason(r#"{"known":"\ud83d}"#), Reason::NotJson);
+        assert_eq!(reason(r#"{"known":"\ud83"}"#), Reason::NotJson);
+    }
+
+    #[test]
     fn kinds_of_numbers_are_kept_apart() {
         use crate::wire::Scalar;
-        let known = |text: &str| decode::<Any>(format!("{{\"known\":{text}}}").as_bytes()).unwrap().known;
+        let known = |text: &str| {
+            decode::<Any>(format!("{{\"known\":{text}}}").as_bytes())
+                .unwrap()
+                .known
+        };
         assert_eq!(known("7"), Scalar::Whole(7));
         assert_eq!(known("18446744073709551615"), Scalar::Whole(u64::MAX));
         assert!(matches!(known("18446744073709551616"), Scalar::Number(_)));

@@ -28,18 +28,30 @@ impl StoreName {
         if text.is_empty() {
             return Err(Reason::Required);
         }
-        let text = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+        let text = text
+            .split_once("://")
+            .map_or(text.as_str(), |(_, rest)| rest);
         let text = text.strip_prefix(ADMIN).unwrap_or(text);
-        let host = text.split(['/', '?', '#']).next().unwrap_or_default().trim_end_matches('.');
+        let host = text
+            .split(['/', '?', '#'])
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.');
         let name = host.strip_suffix(SUFFIX).unwrap_or(host);
         // Only then: a long path must not make a store's name too long.
         if name.len() + SUFFIX.len() > STORE_NAME_CHARS {
-            return Err(Reason::TooLong { max: STORE_NAME_CHARS });
+            return Err(Reason::TooLong {
+                max: STORE_NAME_CHARS,
+            });
         }
         let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let valid = name.bytes().next().is_some_and(alphanumeric)
             && name.bytes().all(|byte| alphanumeric(byte) || byte == b'-');
-        if valid { Ok(Self(format!("{name}{SUFFIX}"))) } else { Err(Reason::NotAStore) }
+        if valid {
+            Ok(Self(format!("{name}{SUFFIX}")))
+        } else {
+            Err(Reason::NotAStore)
+        }
     }
 
     /// The domain.
@@ -92,7 +104,11 @@ mod tests {
             "https://admin.shopify.com/store/my-store",
             "admin.shopify.com/store/my-store/products?x=1",
         ] {
-            assert_eq!(StoreName::parse(text).map(String::from), Ok("my-store.myshopify.com".into()), "{text}");
+            assert_eq!(
+                StoreName::parse(text).map(String::from),
+                Ok("my-store.myshopify.com".into()),
+                "{text}"
+            );
         }
     }
 
@@ -117,8 +133,14 @@ mod tests {
             assert_eq!(StoreName::parse(text), Err(Reason::NotAStore), "{text}");
         }
         assert_eq!(StoreName::parse("  "), Err(Reason::Required));
-        assert_eq!(StoreName::parse(&"a".repeat(242)), Err(Reason::TooLong { max: 255 }));
-        assert_eq!(StoreName::parse(&"a".repeat(241)).map(|name| name.0.len()), Ok(255));
+        assert_eq!(
+            StoreName::parse(&"a".repeat(242)),
+            Err(Reason::TooLong { max: 255 })
+        );
+        assert_eq!(
+            StoreName::parse(&"a".repeat(241)).map(|name| name.0.len()),
+            Ok(255)
+        );
     }
 
     proptest! {

@@ -15,7 +15,10 @@ pub(crate) fn clean(text: &str, max_chars: usize) -> Option<String> {
     let cleaned: String = if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         text.to_owned()
     } else {
-        text.chars().filter(|character| !is_invisible(*character)).nfc().collect()
+        text.chars()
+            .filter(|character| !is_invisible(*character))
+            .nfc()
+            .collect()
     };
     let kept = cut(cleaned.trim(), max_chars).trim_end();
     (!kept.is_empty()).then(|| kept.to_owned())
@@ -28,21 +31,37 @@ pub(crate) fn parse(value: &Scalar, max_chars: usize) -> Result<Option<String>, 
 
 /// The longest beginning of at most `max_chars` characters that ends between two graphemes.
 fn cut(text: &str, max_chars: usize) -> &str {
-    let Some((limit, _)) = text.char_indices().nth(max_chars) else { return text };
-    let end = text.grapheme_indices(true).map(|(start, _)| start).take_while(|start| *start <= limit).last().unwrap_or(0);
+    let Some((limit, _)) = text.char_indices().nth(max_chars) else {
+        return text;
+    };
+    let end = text
+        .grapheme_indices(true)
+        .map(|(start, _)| start)
+        .take_while(|start| *start <= limit)
+        .last()
+        .unwrap_or(0);
     // One grapheme may be longer than the whole limit; then its characters are what can be cut.
-    if end == 0 { &text[..limit] } else { &text[..end] }
+    if end == 0 {
+        &text[..limit]
+    } else {
+        &text[..end]
+    }
 }
 
 /// The first `max_chars` characters of `text`.
 pub(crate) fn cut_chars(text: &str, max_chars: usize) -> &str {
-    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
+    text.char_indices()
+        .nth(max_chars)
+        .map_or(text, |(end, _)| &text[..end])
 }
 
 /// Control characters (Cc) and format characters (Cf): zero-width spaces, direction overrides, byte
 /// order marks.
 fn is_invisible(character: char) -> bool {
-    matches!(character.general_category(), GeneralCategory::Control | GeneralCategory::Format)
+    matches!(
+        character.general_category(),
+        GeneralCategory::Control | GeneralCategory::Format
+    )
 }
 
 #[cfg(test)]
@@ -52,13 +71,19 @@ mod tests {
 
     #[test]
     fn invisible_characters_go_and_the_rest_is_composed() {
-        assert_eq!(clean(" Caf\u{65}\u{301}\u{200b} \u{202e}x\n", 50).as_deref(), Some("Café x"));
+        assert_eq!(
+            clean(" Caf\u{65}\u{301}\u{200b} \u{202e}x\n", 50).as_deref(),
+            Some("Café x")
+        );
         assert_eq!(clean("\u{feff}\u{200b} \u{0}", 50), None);
     }
 
     #[test]
     fn text_is_cut_between_what_readers_see_as_characters() {
-        assert_eq!(clean(&"é".repeat(600), 500).map(|text| text.chars().count()), Some(500));
+        assert_eq!(
+            clean(&"é".repeat(600), 500).map(|text| text.chars().count()),
+            Some(500)
+        );
         assert_eq!(clean("ab👍🏽", 3).as_deref(), Some("ab"));
         assert_eq!(clean("ab👍🏽", 4).as_deref(), Some("ab👍🏽"));
         assert_eq!(clean("word word", 5).as_deref(), Some("word"));

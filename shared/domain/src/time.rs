@@ -7,7 +7,9 @@ use crate::Reason;
 use crate::wire::Scalar;
 
 /// A point in time: whole milliseconds since 1970, UTC, within the years 1970 to 9999.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -77,8 +79,17 @@ impl Timestamp {
     pub fn parse_iso(text: &str) -> Result<Self, Reason> {
         let millis = DateTime::parse_from_rfc3339(text)
             .map(|time| time.timestamp_millis())
-            .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc().timestamp_millis()))
-            .or_else(|_| text.parse::<NaiveDate>().map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()))
+            .or_else(|_| {
+                text.parse::<NaiveDateTime>()
+                    .map(|time| time.and_utc().timestamp_millis())
+            })
+            .or_else(|_| {
+                text.parse::<NaiveDate>().map(|day| {
+                    day.and_time(chrono::NaiveTime::MIN)
+                        .and_utc()
+                        .timestamp_millis()
+                })
+            })
             .map_err(|_| Reason::NotATime)?;
         Self::exactly(millis)
     }
@@ -86,9 +97,10 @@ impl Timestamp {
     /// ISO 8601 or whole milliseconds since 1970, as `occurredAt` and `sentAt` come.
     pub(crate) fn parse(value: &Scalar) -> Result<Option<Self>, Reason> {
         match value {
-            Scalar::Whole(millis) => {
-                i64::try_from(*millis).map_err(|_| Reason::NotATime).and_then(Self::exactly).map(Some)
-            }
+            Scalar::Whole(millis) => i64::try_from(*millis)
+                .map_err(|_| Reason::NotATime)
+                .and_then(Self::exactly)
+                .map(Some),
             other => match other.text() {
                 Ok(text) => text.map(Self::parse_iso).transpose(),
                 Err(_) => Err(Reason::NotATime),
@@ -104,7 +116,11 @@ impl Timestamp {
     }
 
     fn exactly(millis: i64) -> Result<Self, Reason> {
-        if (0..=LAST_MILLIS).contains(&millis) { Ok(Self(millis)) } else { Err(Reason::NotATime) }
+        if (0..=LAST_MILLIS).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(Reason::NotATime)
+        }
     }
 }
 
@@ -114,20 +130,46 @@ mod tests {
 
     #[test]
     fn times_are_iso_8601_with_milliseconds() {
-        assert_eq!(Timestamp::from_millis(1_704_110_400_000).to_iso(), "2024-01-01T12:00:00.000Z");
-        assert_eq!(Timestamp::from_millis(1_704_110_400_000).day(), "2024-01-01");
-        assert_eq!(Timestamp::from_millis(i64::MAX).to_iso(), "9999-12-31T23:59:59.999Z");
-        assert_eq!(Timestamp::from_millis(i64::MIN).to_iso(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(
+            Timestamp::from_millis(1_704_110_400_000).to_iso(),
+            "2024-01-01T12:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(1_704_110_400_000).day(),
+            "2024-01-01"
+        );
+        assert_eq!(
+            Timestamp::from_millis(i64::MAX).to_iso(),
+            "9999-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(i64::MIN).to_iso(),
+            "1970-01-01T00:00:00.000Z"
+        );
     }
 
     #[test]
     fn iso_times_are_read_with_and_without_an_offset() {
         let noon = Ok(Timestamp::from_millis(1_704_110_400_000));
-        for text in ["2024-01-01T12:00:00Z", "2024-01-01T12:00:00.000Z", "2024-01-01T13:00:00+01:00", "2024-01-01T12:00:00"] {
+        for text in [
+            "2024-01-01T12:00:00Z",
+            "2024-01-01T12:00:00.000Z",
+            "2024-01-01T13:00:00+01:00",
+            "2024-01-01T12:00:00",
+        ] {
             assert_eq!(Timestamp::parse_iso(text), noon, "{text}");
         }
-        assert_eq!(Timestamp::parse_iso("2024-01-01").map(Timestamp::to_iso), Ok("2024-01-01T00:00:00.000Z".into()));
-        for text in ["", "noon", "2024-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "+12024-01-01T00:00:00Z"] {
+        assert_eq!(
+            Timestamp::parse_iso("2024-01-01").map(Timestamp::to_iso),
+            Ok("2024-01-01T00:00:00.000Z".into())
+        );
+        for text in [
+            "",
+            "noon",
+            "2024-13-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "+12024-01-01T00:00:00Z",
+        ] {
             assert_eq!(Timestamp::parse_iso(text), Err(Reason::NotATime), "{text}");
         }
     }

@@ -24,7 +24,10 @@ impl WebUrl {
         if text.chars().count() > URL_CHARS {
             return Err(Reason::TooLong { max: URL_CHARS });
         }
-        if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        if text
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
+        {
             return Err(Reason::NotAUrl);
         }
         // The standard also reads `http:host` and `https:///host`, which no one means.
@@ -33,7 +36,9 @@ impl WebUrl {
         if !is_web || rest.starts_with('/') {
             return Err(Reason::NotAUrl);
         }
-        Url::parse(text).map(|_| Self(text.to_owned())).map_err(|_| Reason::NotAUrl)
+        Url::parse(text)
+            .map(|_| Self(text.to_owned()))
+            .map_err(|_| Reason::NotAUrl)
     }
 
     /// The URL.
@@ -66,7 +71,13 @@ mod tests {
 
     #[test]
     fn absolute_web_urls_are_kept_as_sent() {
-        for text in ["https://example.com", "HTTP://Example.com/A?b=c#d", "https://cdn.example.com/käse.png", "http://127.0.0.1:8000/x", "https://[::1]/"] {
+        for text in [
+            "https://example.com",
+            "HTTP://Example.com/A?b=c#d",
+            "https://cdn.example.com/käse.png",
+            "http://127.0.0.1:8000/x",
+            "https://[::1]/",
+        ] {
             assert_eq!(WebUrl::parse(text).map(String::from), Ok(text.to_owned()));
         }
     }
@@ -74,8 +85,18 @@ mod tests {
     #[test]
     fn what_is_no_web_url_is_refused() {
         for text in [
-            "example.com", "/products/x", "//example.com", "ftp://example.com", "javascript://alert(1)", "data:image/png;base64,AA",
-            "http:example.com", "https:///example.com", "https://", "https://exa mple.com", "https://example.com/a\nb", "https:\\\\example.com",
+            "example.com",
+            "/products/x",
+            "//example.com",
+            "ftp://example.com",
+            "javascript://alert(1)",
+            "data:image/png;base64,AA",
+            "http:example.com",
+            "https:///example.com",
+            "https://",
+            "https://exa mple.com",
+            "https://example.com/a\nb",
+            "https:\\\\example.com",
             "https://example.com:99999/",
         ] {
             assert_eq!(WebUrl::parse(text), Err(Reason::NotAUrl), "{text}");

@@ -1,14 +1,22 @@
 //! The five guarantees of a session's record, on the pure merge: messages permuted and repeated give the
 //! same record. (The same over the database and under concurrency is tested with the storage crate.)
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shoptrail_domain::session::{DropReason, Entry, Merged, SessionId, SessionMessage, SessionMessageBody, SessionRecord, SessionState};
+use shoptrail_domain::session::{
+    DropReason, Entry, Merged, SessionId, SessionMessage, SessionMessageBody, SessionRecord,
+    SessionState,
+};
 use shoptrail_domain::{ParseErrors, Reason, Timestamp, json as body};
 
-static NOW: std::sync::LazyLock<Timestamp> = std::sync::LazyLock::new(|| Timestamp::from_millis(1_750_000_000_000));
+static NOW: std::sync::LazyLock<Timestamp> =
+    std::sync::LazyLock::new(|| Timestamp::from_millis(1_750_000_000_000));
 
 /// A session with its segments at hand.
 #[derive(Default)]
@@ -19,11 +27,17 @@ struct Session {
 
 impl Session {
     fn deliver(&mut self, message: &SessionMessage) -> Merged {
-        let known: HashSet<u64> =
-            self.state.overlapping(message).iter().flat_map(|number| &self.segments[number]).map(Entry::id).collect();
+        let known: HashSet<u64> = self
+            .state
+            .overlapping(message)
+            .iter()
+            .flat_map(|number| &self.segments[number])
+            .map(Entry::id)
+            .collect();
         let merged = self.state.merge(message, &known, *NOW);
         for segment in &merged.sealed {
-            self.segments.insert(segment.number, segment.entries.clone());
+            self.segments
+                .insert(segment.number, segment.entries.clone());
         }
         for number in &merged.forgotten {
             self.segments.remove(number);
@@ -40,9 +54,17 @@ impl Session {
     }
 
     fn record(&self) -> SessionRecord {
-        let shown = self.state.segments().iter().filter(|segment| segment.has_content);
-        let entries = shown.flat_map(|segment| self.segments[&segment.number].clone()).collect();
-        self.state.clone().into_record(SessionId::parse("s-1").unwrap(), entries)
+        let shown = self
+            .state
+            .segments()
+            .iter()
+            .filter(|segment| segment.has_content);
+        let entries = shown
+            .flat_map(|segment| self.segments[&segment.number].clone())
+            .collect();
+        self.state
+            .clone()
+            .into_record(SessionId::parse("s-1").unwrap(), entries)
     }
 
     fn json(&self) -> Value {
@@ -99,8 +121,12 @@ fn a_deployed_trackers_envelope_is_read() {
 
 #[test]
 fn a_repeat_and_a_stale_snapshot_add_nothing() {
-    let early = message(json!({ "session": "s-1", "timeOnPage": { "/": 5 }, "events": { "/": [{ "type": "a", "ts": 1 }] } }));
-    let late = message(json!({ "session": "s-1", "timeOnPage": { "/": 9 }, "events": { "/": [{ "type": "a", "ts": 1 }, { "type": "b", "ts": 2 }] } }));
+    let early = message(
+        json!({ "session": "s-1", "timeOnPage": { "/": 5 }, "events": { "/": [{ "type": "a", "ts": 1 }] } }),
+    );
+    let late = message(
+        json!({ "session": "s-1", "timeOnPage": { "/": 9 }, "events": { "/": [{ "type": "a", "ts": 1 }, { "type": "b", "ts": 2 }] } }),
+    );
     let mut session = Session::default();
     assert!(session.deliver(&late).changed);
     assert!(!session.deliver(&late).changed);
@@ -112,9 +138,19 @@ fn a_repeat_and_a_stale_snapshot_add_nothing() {
 fn times_of_snapshots_are_maxima_and_times_of_envelopes_are_sums_over_distinct_ones() {
     let snapshot = |time: i64| message(json!({ "session": "s-1", "timeOnPage": { "/": time } }));
     let envelope = |reason: &str, ts: i64| {
-        message(json!({ "session": "s-1", "reason": reason, "ts": ts, "state": { "timeonpage": { "/": 10 } } }))
+        message(
+            json!({ "session": "s-1", "reason": reason, "ts": ts, "state": { "timeonpage": { "/": 10 } } }),
+        )
     };
-    let session = Session::of([&snapshot(5), &snapshot(3), &envelope("a", 1), &envelope("a", 1), &envelope("a", 2), &envelope("b", 1), &snapshot(-7)]);
+    let session = Session::of([
+        &snapshot(5),
+        &snapshot(3),
+        &envelope("a", 1),
+        &envelope("a", 1),
+        &envelope("a", 2),
+        &envelope("b", 1),
+        &snapshot(-7),
+    ]);
     assert_eq!(session.record().time_on_page["/"], 5 + 3 * 10);
 }
 
@@ -141,28 +177,44 @@ fn envelopes_are_the_same_as_json_values() {
 fn the_latest_cart_wins_by_its_own_time() {
     let cart = |fields: Value| {
         let mut body = json!({ "session": "s-1" });
-        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         message(body)
     };
     let messages = [
         cart(json!({ "itemsInCart": 1, "sentAt": "2024-01-01T00:00:01Z" })),
         cart(json!({ "itemsInCart": 2, "ts": 1_704_067_202 })),
-        cart(json!({ "itemsInCart": 3, "events": { "/": [{ "type": "v", "ts": 1_704_067_203_000_i64 }] } })),
+        cart(
+            json!({ "itemsInCart": 3, "events": { "/": [{ "type": "v", "ts": 1_704_067_203_000_i64 }] } }),
+        ),
         cart(json!({ "itemsInCart": 9, "ts": 1_704_067_203, "seq": 0 })),
         cart(json!({ "itemsInCart": 4, "ts": 1_704_067_203, "seq": 1 })),
         cart(json!({ "itemsInCart": 5, "ts": 1_704_067_203, "seq": 1 })),
         cart(json!({ "itemsInCart": "many", "ts": 1_704_067_209 })),
     ];
     for (last, expected) in [1, 2, 3, 9, 4, 5, 5].into_iter().enumerate() {
-        assert_eq!(Session::of(&messages[..=last]).record().items_in_cart, Some(expected));
-        assert_eq!(Session::of(messages[..=last].iter().rev()).record().items_in_cart, Some(expected));
+        assert_eq!(
+            Session::of(&messages[..=last]).record().items_in_cart,
+            Some(expected)
+        );
+        assert_eq!(
+            Session::of(messages[..=last].iter().rev())
+                .record()
+                .items_in_cart,
+            Some(expected)
+        );
     }
 }
 
 #[test]
 fn equal_events_of_one_message_count_each_and_over_messages_once() {
-    let twice = message(json!({ "session": "s-1", "events": { "/": [{ "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1 }] } }));
-    let thrice = message(json!({ "session": "s-1", "events": { "/": [{ "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1.0 }] } }));
+    let twice = message(
+        json!({ "session": "s-1", "events": { "/": [{ "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1 }] } }),
+    );
+    let thrice = message(
+        json!({ "session": "s-1", "events": { "/": [{ "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1 }, { "type": "tap", "ts": 1.0 }] } }),
+    );
     assert_eq!(Session::of([&twice, &twice]).record().totals.events, 2);
     assert_eq!(Session::of([&twice, &thrice]).record().totals.events, 3);
     assert_eq!(Session::of([&thrice, &twice]).record().totals.events, 3);
@@ -171,7 +223,9 @@ fn equal_events_of_one_message_count_each_and_over_messages_once() {
 #[test]
 fn what_is_wrong_in_one_event_costs_that_event() {
     let long = "x".repeat(2_000);
-    let fat: serde_json::Map<_, _> = (0..20).map(|key| (format!("k{key}"), json!("y".repeat(1_000)))).collect();
+    let fat: serde_json::Map<_, _> = (0..20)
+        .map(|key| (format!("k{key}"), json!("y".repeat(1_000))))
+        .collect();
     let mut too_large = json!({ "type": "fat", "ts": 1 });
     too_large.as_object_mut().unwrap().extend(fat);
     let message = message(json!({ "session": "s-1", "events": {
@@ -181,7 +235,11 @@ fn what_is_wrong_in_one_event_costs_that_event() {
     } }));
     let mut session = Session::default();
     let merged = session.deliver(&message);
-    let dropped: Vec<_> = merged.dropped.iter().map(|drop| (drop.page.as_str(), drop.index, drop.reason)).collect();
+    let dropped: Vec<_> = merged
+        .dropped
+        .iter()
+        .map(|drop| (drop.page.as_str(), drop.index, drop.reason))
+        .collect();
     assert_eq!(
         dropped,
         [
@@ -195,25 +253,56 @@ fn what_is_wrong_in_one_event_costs_that_event() {
             ("/no-list", None, DropReason::PageNotAList),
         ]
     );
-    assert_eq!(session.json()["events"], json!({ "/": [{ "type": "ok", "ts": 1_000, "nested": { "text": "x".repeat(1_024) } }] }));
+    assert_eq!(
+        session.json()["events"],
+        json!({ "/": [{ "type": "ok", "ts": 1_000, "nested": { "text": "x".repeat(1_024) } }] })
+    );
 }
 
 #[test]
 fn a_message_without_a_true_session_is_refused() {
     let reason = |body: Value| parse(&body).unwrap_err().first().reason;
     assert_eq!(reason(json!({})), Reason::Required);
-    assert_eq!(reason(json!({ "session": "undefined" })), Reason::Placeholder);
+    assert_eq!(
+        reason(json!({ "session": "undefined" })),
+        Reason::Placeholder
+    );
     assert_eq!(reason(json!({ "session": 7 })), Reason::NotAString);
-    assert_eq!(reason(json!({ "session": "a", "state": { "session": "b" } })), Reason::SessionMismatch);
-    assert_eq!(reason(json!({ "session": "a", "state": [] })), Reason::NotAnObject);
-    assert_eq!(reason(json!({ "session": "a", "events": [] })), Reason::NotAnObject);
-    assert_eq!(reason(json!({ "session": "a", "timeOnPage": 7 })), Reason::NotAnObject);
-    assert_eq!(reason(json!({ "session": "a", "storeName": "shop.example.com" })), Reason::NotAStore);
+    assert_eq!(
+        reason(json!({ "session": "a", "state": { "session": "b" } })),
+        Reason::SessionMismatch
+    );
+    assert_eq!(
+        reason(json!({ "session": "a", "state": [] })),
+        Reason::NotAnObject
+    );
+    assert_eq!(
+        reason(json!({ "session": "a", "events": [] })),
+        Reason::NotAnObject
+    );
+    assert_eq!(
+        reason(json!({ "session": "a", "timeOnPage": 7 })),
+        Reason::NotAnObject
+    );
+    assert_eq!(
+        reason(json!({ "session": "a", "storeName": "shop.example.com" })),
+        Reason::NotAStore
+    );
     assert!(parse(&json!({ "state": { "session": "a" } })).is_ok());
     let twice = r#"{"session":"a","events":{"/":[],"/":[]}}"#;
-    assert_eq!(body::decode::<SessionMessageBody>(twice.as_bytes()).unwrap_err().reason, Reason::Duplicate);
+    assert_eq!(
+        body::decode::<SessionMessageBody>(twice.as_bytes())
+            .unwrap_err()
+            .reason,
+        Reason::Duplicate
+    );
     let two_names = r#"{"session":"a","timeOnPage":{},"timeonpage":{}}"#;
-    assert_eq!(body::decode::<SessionMessageBody>(two_names.as_bytes()).unwrap_err().reason, Reason::Duplicate);
+    assert_eq!(
+        body::decode::<SessionMessageBody>(two_names.as_bytes())
+            .unwrap_err()
+            .reason,
+        Reason::Duplicate
+    );
 }
 
 #[test]
@@ -231,24 +320,55 @@ fn the_newest_ten_thousand_events_stay_and_the_totals_count_all() {
     assert_eq!(record.totals.by_type["t0"], 4_200);
     assert!(record.truncated);
     assert_eq!(record.events["/"].len(), 10_000);
-    assert_eq!(record.events["/"][0].at.as_millis(), 1_700_000_000_000 + 2_600 * 10);
-    assert!(forward.state.segments().iter().any(|segment| !segment.has_content), "old segments are retired");
-    let shuffled = messages.iter().step_by(2).chain(messages.iter().skip(1).step_by(2)).chain(&messages);
+    assert_eq!(
+        record.events["/"][0].at.as_millis(),
+        1_700_000_000_000 + 2_600 * 10
+    );
+    assert!(
+        forward
+            .state
+            .segments()
+            .iter()
+            .any(|segment| !segment.has_content),
+        "old segments are retired"
+    );
+    let shuffled = messages
+        .iter()
+        .step_by(2)
+        .chain(messages.iter().skip(1).step_by(2))
+        .chain(&messages);
     assert_eq!(Session::of(shuffled).json(), forward.json());
     assert_eq!(Session::of(messages.iter().rev()).json(), forward.json());
 }
 
 #[test]
 fn the_same_five_hundred_pages_stay_in_any_order() {
-    let page = |page: usize| message(json!({ "session": "s-1", "timeOnPage": { format!("/p/{page}"): 5 }, "events": { format!("/p/{page}"): [{ "type": format!("t{page}"), "ts": page }] } }));
+    let page = |page: usize| {
+        message(
+            json!({ "session": "s-1", "timeOnPage": { format!("/p/{page}"): 5 }, "events": { format!("/p/{page}"): [{ "type": format!("t{page}"), "ts": page }] } }),
+        )
+    };
     let messages: Vec<_> = (0..600).map(page).collect();
     let mut forward = Session::default();
     for (number, message) in messages.iter().enumerate() {
         let dropped = forward.deliver(message).dropped;
-        assert_eq!(dropped.iter().any(|drop| drop.reason == DropReason::TooManyPages), number >= 500, "{number}");
+        assert_eq!(
+            dropped
+                .iter()
+                .any(|drop| drop.reason == DropReason::TooManyPages),
+            number >= 500,
+            "{number}"
+        );
     }
     let record = forward.record();
-    assert_eq!((record.events.len(), record.time_on_page.len(), record.totals.events), (500, 500, 500));
+    assert_eq!(
+        (
+            record.events.len(),
+            record.time_on_page.len(),
+            record.totals.events
+        ),
+        (500, 500, 500)
+    );
     assert_eq!(record.totals.by_type.len(), 100);
     assert_eq!(Session::of(messages.iter().rev()).json(), forward.json());
 }
@@ -276,7 +396,8 @@ fn a_session_too_large_for_an_answer_shows_its_newest_events() {
 /// long enough that segments are sealed.
 fn any_message() -> impl Strategy<Value = Value> {
     let event = (0..4_u8, 0..900_i64, 0..3_u8).prop_map(|(kind, ts, x)| json!({ "type": format!("k{kind}"), "ts": 1_700_000_000_000_i64 + ts, "x": x }));
-    let pages = proptest::collection::btree_map("/[a-c]", proptest::collection::vec(event, 0..90), 0..3);
+    let pages =
+        proptest::collection::btree_map("/[a-c]", proptest::collection::vec(event, 0..90), 0..3);
     let times = proptest::collection::btree_map("/[a-c]", -5..50_i64, 0..3);
     (pages, times, proptest::option::of(0..4_u8), proptest::option::of(0..3_u8), 0..4_i64, any::<bool>()).prop_map(
         |(events, times, cart, seq, ts, is_envelope)| {

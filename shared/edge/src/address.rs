@@ -9,9 +9,20 @@ use axum::http::HeaderMap;
 /// skipped.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, source_ip: Option<IpAddr>) -> Option<IpAddr> {
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-    let real = headers.get_all("x-real-ip").iter().filter_map(|value| value.to_str().ok());
-    forwarded.chain(real).find_map(parse).or(source_ip).map(|address| address.to_canonical())
+    let forwarded = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','));
+    let real = headers
+        .get_all("x-real-ip")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    forwarded
+        .chain(real)
+        .find_map(parse)
+        .or(source_ip)
+        .map(|address| address.to_canonical())
 }
 
 /// The address cut to its network: /24 of IPv4, /48 of IPv6.
@@ -26,7 +37,9 @@ pub fn anonymize(address: IpAddr) -> IpAddr {
 /// An address, with or without a port: proxies write both.
 fn parse(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    text.parse().ok().or_else(|| text.parse().map(|address: SocketAddr| address.ip()).ok())
+    text.parse()
+        .ok()
+        .or_else(|| text.parse().map(|address: SocketAddr| address.ip()).ok())
 }
 
 #[cfg(test)]
@@ -43,13 +56,23 @@ mod tests {
 
     #[test]
     fn the_first_true_address_is_taken() {
-        let is = |headers: &[_], expected: &str| assert_eq!(address(headers).as_deref(), Some(expected));
-        is(&[("x-forwarded-for", "203.0.113.7, 10.0.0.1")], "203.0.113.7");
-        is(&[("x-forwarded-for", "unknown, 203.0.113.7")], "203.0.113.7");
+        let is =
+            |headers: &[_], expected: &str| assert_eq!(address(headers).as_deref(), Some(expected));
+        is(
+            &[("x-forwarded-for", "203.0.113.7, 10.0.0.1")],
+            "203.0.113.7",
+        );
+        is(
+            &[("x-forwarded-for", "unknown, 203.0.113.7")],
+            "203.0.113.7",
+        );
         is(&[("x-forwarded-for", "203.0.113.7:4711")], "203.0.113.7");
         is(&[("x-forwarded-for", "[2001:db8::1]:4711")], "2001:db8::1");
         is(&[("x-forwarded-for", "::ffff:203.0.113.7")], "203.0.113.7");
-        is(&[("x-forwarded-for", "_hidden"), ("x-real-ip", "2001:db8::2")], "2001:db8::2");
+        is(
+            &[("x-forwarded-for", "_hidden"), ("x-real-ip", "2001:db8::2")],
+            "2001:db8::2",
+        );
         is(&[("x-real-ip", "<script>")], "192.0.2.9");
         is(&[], "192.0.2.9");
     }

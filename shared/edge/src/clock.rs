@@ -15,8 +15,13 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self::new(|| {
-            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the system's clock")]
-            let since_1970 = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that reads the system's clock"
+            )]
+            let since_1970 = std::time::SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
         })
     }

@@ -117,16 +117,27 @@ impl Config {
     /// # Errors
     ///
     /// The first setting that is malformed.
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>, deployment: Deployment) -> Result<Self, ConfigError> {
+    pub fn from_env(
+        lookup: impl Fn(&str) -> Option<String>,
+        deployment: Deployment,
+    ) -> Result<Self, ConfigError> {
         let env = Env(&lookup);
         let is_local = deployment == Deployment::Local;
-        let base_url = env.text("GROQ_BASE_URL").unwrap_or_else(|| "https://api.groq.com".into());
+        let base_url = env
+            .text("GROQ_BASE_URL")
+            .unwrap_or_else(|| "https://api.groq.com".into());
         if !(base_url.starts_with("https://") || base_url.starts_with("http://")) {
-            return Err(ConfigError { name: "GROQ_BASE_URL", expected: "an http or https URL" });
+            return Err(ConfigError {
+                name: "GROQ_BASE_URL",
+                expected: "an http or https URL",
+            });
         }
         let dev_api_key = env.text("DEV_API_KEY").filter(|_| is_local);
         if dev_api_key.as_ref().is_some_and(|key| key.len() < 16) {
-            return Err(ConfigError { name: "DEV_API_KEY", expected: "16 characters or more" });
+            return Err(ConfigError {
+                name: "DEV_API_KEY",
+                expected: "16 characters or more",
+            });
         }
         Ok(Self {
             trust: TrustConfig {
@@ -138,19 +149,35 @@ impl Config {
                 admin_origins: env.or("ADMIN_ORIGINS", Origins::none(), ORIGINS)?,
                 public_ingest: env.or(
                     "PUBLIC_INGEST",
-                    if is_local { PublicIngest::All } else { PublicIngest::Tracker },
+                    if is_local {
+                        PublicIngest::All
+                    } else {
+                        PublicIngest::Tracker
+                    },
                     "none, tracker or all",
                 )?,
                 dev_api_key: dev_api_key.map(Secret::new),
             },
             retention: RetentionConfig {
-                event_days: env.within("EVENT_RETENTION_DAYS", 365, 1..=36_500, "a number of days, 1 to 36500")?,
-                session_days: env.within("SESSION_RETENTION_DAYS", 90, 1..=36_500, "a number of days, 1 to 36500")?,
+                event_days: env.within(
+                    "EVENT_RETENTION_DAYS",
+                    365,
+                    1..=36_500,
+                    "a number of days, 1 to 36500",
+                )?,
+                session_days: env.within(
+                    "SESSION_RETENTION_DAYS",
+                    90,
+                    1..=36_500,
+                    "a number of days, 1 to 36500",
+                )?,
             },
             anonymize_ip: env.or("ANONYMIZE_IP", Switch(false), "on or off")?.0,
             groq: GroqConfig {
                 api_key: env.text("GROQ_API_KEY").map(Secret::new),
-                model: env.text("GROQ_MODEL").unwrap_or_else(|| "openai/gpt-oss-20b".into()),
+                model: env
+                    .text("GROQ_MODEL")
+                    .unwrap_or_else(|| "openai/gpt-oss-20b".into()),
                 base_url: base_url.trim_end_matches('/').to_owned(),
                 timeout: Duration::from_millis(u64::from(env.within(
                     "ASK_AI_TIMEOUT_MS",
@@ -160,9 +187,16 @@ impl Config {
                 )?)),
             },
             log_level: match env.text("LOG_LEVEL") {
-                Some(level) => env.parsed("LOG_LEVEL", &level, "off, error, warn, info, debug or trace")?,
+                Some(level) => env.parsed(
+                    "LOG_LEVEL",
+                    &level,
+                    "off, error, warn, info, debug or trace",
+                )?,
                 // RUST_LOG is often set for other programs, in a grammar of its own.
-                None => env.text("RUST_LOG").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO),
+                None => env
+                    .text("RUST_LOG")
+                    .and_then(|level| level.parse().ok())
+                    .unwrap_or(LevelFilter::INFO),
             },
         })
     }
@@ -175,9 +209,16 @@ impl Config {
 /// The first setting that is missing.
 pub fn store_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<StoreConfig, ConfigError> {
     let env = Env(&lookup);
-    let required = |name| env.text(name).ok_or(ConfigError { name, expected: "set" });
+    let required = |name| {
+        env.text(name).ok_or(ConfigError {
+            name,
+            expected: "set",
+        })
+    };
     Ok(StoreConfig {
-        endpoint_url: env.text("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| env.text("AWS_ENDPOINT_URL")),
+        endpoint_url: env
+            .text("AWS_ENDPOINT_URL_DYNAMODB")
+            .or_else(|| env.text("AWS_ENDPOINT_URL")),
         region: required("AWS_REGION")?,
         credentials: Credentials {
             access_key_id: required("AWS_ACCESS_KEY_ID")?,
@@ -191,7 +232,10 @@ pub fn store_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<StoreCo
 /// One variable of the process's environment.
 #[must_use]
 pub fn process_env(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     std::env::var(name).ok()
 }
 
@@ -206,12 +250,23 @@ impl Env<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    fn parsed<T: FromStr>(&self, name: &'static str, value: &str, expected: &'static str) -> Result<T, ConfigError> {
+    fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        value: &str,
+        expected: &'static str,
+    ) -> Result<T, ConfigError> {
         value.parse().map_err(|_| ConfigError { name, expected })
     }
 
-    fn or<T: FromStr>(&self, name: &'static str, default: T, expected: &'static str) -> Result<T, ConfigError> {
-        self.text(name).map_or(Ok(default), |value| self.parsed(name, &value, expected))
+    fn or<T: FromStr>(
+        &self,
+        name: &'static str,
+        default: T,
+        expected: &'static str,
+    ) -> Result<T, ConfigError> {
+        self.text(name)
+            .map_or(Ok(default), |value| self.parsed(name, &value, expected))
     }
 
     fn within(
@@ -222,7 +277,11 @@ impl Env<'_> {
         expected: &'static str,
     ) -> Result<u32, ConfigError> {
         let value = self.or(name, default, expected)?;
-        if range.contains(&value) { Ok(value) } else { Err(ConfigError { name, expected }) }
+        if range.contains(&value) {
+            Ok(value)
+        } else {
+            Err(ConfigError { name, expected })
+        }
     }
 }
 
@@ -256,7 +315,12 @@ mod tests {
     use super::*;
 
     fn config(settings: &[(&str, &str)], deployment: Deployment) -> Result<Config, ConfigError> {
-        let find = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            settings
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         Config::from_env(find, deployment)
     }
 
@@ -264,14 +328,27 @@ mod tests {
     fn the_defaults_are_the_contracts() {
         let lambda = config(&[], Deployment::Lambda).unwrap();
         assert_eq!(lambda.trust.public_ingest, PublicIngest::Tracker);
-        assert!(!lambda.trust.storefront_origins.allow("https://shop.example.com"));
-        assert_eq!((lambda.retention.event_days, lambda.retention.session_days), (365, 90));
+        assert!(
+            !lambda
+                .trust
+                .storefront_origins
+                .allow("https://shop.example.com")
+        );
+        assert_eq!(
+            (lambda.retention.event_days, lambda.retention.session_days),
+            (365, 90)
+        );
         assert_eq!(lambda.groq.model, "openai/gpt-oss-20b");
         assert_eq!(lambda.groq.timeout, Duration::from_secs(4));
         assert_eq!(lambda.log_level, LevelFilter::INFO);
         let local = config(&[], Deployment::Local).unwrap();
         assert_eq!(local.trust.public_ingest, PublicIngest::All);
-        assert!(local.trust.storefront_origins.allow("https://shop.example.com"));
+        assert!(
+            local
+                .trust
+                .storefront_origins
+                .allow("https://shop.example.com")
+        );
     }
 
     #[test]
@@ -287,15 +364,30 @@ mod tests {
             ("LOG_LEVEL", "loud"),
             ("DEV_API_KEY", "short"),
         ] {
-            let error = config(&[(name, value)], Deployment::Local).unwrap_err().to_string();
+            let error = config(&[(name, value)], Deployment::Local)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(name) && !error.contains(value), "{error}");
         }
-        assert!(config(&[("RUST_LOG", "hyper=debug,info"), ("GROQ_MODEL", " ")], Deployment::Local).is_ok());
+        assert!(
+            config(
+                &[("RUST_LOG", "hyper=debug,info"), ("GROQ_MODEL", " ")],
+                Deployment::Local
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn secrets_do_not_print() {
-        let config = config(&[("GROQ_API_KEY", "gsk_canary"), ("DEV_API_KEY", "canary-canary-canary")], Deployment::Local).unwrap();
+        let config = config(
+            &[
+                ("GROQ_API_KEY", "gsk_canary"),
+                ("DEV_API_KEY", "canary-canary-canary"),
+            ],
+            Deployment::Local,
+        )
+        .unwrap();
         assert!(!format!("{config:?}").contains("canary"));
     }
 }

@@ -21,10 +21,18 @@ impl Caller {
     pub(crate) fn of(request: &Request) -> Self {
         match request.extensions().get::<GatewayContext>() {
             Some(GatewayContext::ApiGatewayV2(context)) => Self {
-                source_ip: context.http.source_ip.as_deref().and_then(|address| address.parse().ok()),
+                source_ip: context
+                    .http
+                    .source_ip
+                    .as_deref()
+                    .and_then(|address| address.parse().ok()),
                 request_id: context.request_id.clone(),
             },
-            _ => request.extensions().get::<Self>().cloned().unwrap_or_default(),
+            _ => request
+                .extensions()
+                .get::<Self>()
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 }
@@ -44,7 +52,9 @@ struct Inner {
 impl RequestContext {
     pub(crate) fn new(caller: Caller) -> Self {
         Self(Arc::new(Inner {
-            request_id: caller.request_id.unwrap_or_else(|| Uuid::new_v4().to_string()),
+            request_id: caller
+                .request_id
+                .unwrap_or_else(|| Uuid::new_v4().to_string()),
             source_ip: caller.source_ip,
             store: OnceLock::new(),
             outcome: OnceLock::new(),

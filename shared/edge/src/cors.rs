@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue};
 
@@ -17,7 +17,10 @@ enum Pattern {
     Any,
     Exact(String),
     /// `https://*.myshopify.com` as its two sides.
-    Subdomain { scheme: String, domain: String },
+    Subdomain {
+        scheme: String,
+        domain: String,
+    },
 }
 
 impl Origins {
@@ -43,7 +46,12 @@ impl Origins {
             Pattern::Subdomain { scheme, domain } => origin
                 .strip_prefix(scheme.as_str())
                 .and_then(|host| host.strip_suffix(domain.as_str()))
-                .is_some_and(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')),
+                .is_some_and(|label| {
+                    !label.is_empty()
+                        && label
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+                }),
         })
     }
 
@@ -54,10 +62,21 @@ impl Origins {
         if !any {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
-        let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|origin| self.allow(origin))) else { return };
-        let allowed = if any { HeaderValue::from_static("*") } else { origin.clone() };
+        let Some(origin) =
+            origin.filter(|origin| origin.to_str().is_ok_and(|origin| self.allow(origin)))
+        else {
+            return;
+        };
+        let allowed = if any {
+            HeaderValue::from_static("*")
+        } else {
+            origin.clone()
+        };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, X-Next-Cursor, X-Request-Id"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Retry-After, X-Next-Cursor, X-Request-Id"),
+        );
     }
 }
 
@@ -67,7 +86,10 @@ pub(crate) fn preflight_headers(methods: &str) -> HeaderMap {
     if let Ok(methods) = HeaderValue::from_str(methods) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, X-Api-Key"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Authorization, Content-Type, Idempotency-Key, X-Api-Key"),
+    );
     // Two hours are the most that Chromium takes.
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     headers
@@ -76,7 +98,10 @@ pub(crate) fn preflight_headers(methods: &str) -> HeaderMap {
 impl FromStr for Origins {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let origins = text
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
         origins.map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -90,14 +115,20 @@ impl FromStr for Pattern {
         let text = text.to_ascii_lowercase();
         let text = text.strip_suffix('/').unwrap_or(&text);
         let (scheme, host) = text.split_once("://").ok_or(())?;
-        let is_host = |host: &str| !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+        let is_host = |host: &str| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+        };
         if scheme != "http" && scheme != "https" {
             return Err(());
         }
         match host.strip_prefix("*.") {
-            Some(domain) if is_host(domain) => {
-                Ok(Self::Subdomain { scheme: format!("{scheme}://"), domain: format!(".{domain}") })
-            }
+            Some(domain) if is_host(domain) => Ok(Self::Subdomain {
+                scheme: format!("{scheme}://"),
+                domain: format!(".{domain}"),
+            }),
             None if is_host(host) => Ok(Self::Exact(format!("{scheme}://{host}"))),
             _ => Err(()),
         }
@@ -110,8 +141,16 @@ mod tests {
 
     #[test]
     fn origins_are_exact_or_subdomains() {
-        let origins: Origins = "https://shop.example.com/, https://*.myshopify.com ,http://127.0.0.1:3000".parse().unwrap();
-        for origin in ["https://shop.example.com", "HTTPS://Shop.Example.com", "https://my-store.myshopify.com", "http://127.0.0.1:3000"] {
+        let origins: Origins =
+            "https://shop.example.com/, https://*.myshopify.com ,http://127.0.0.1:3000"
+                .parse()
+                .unwrap();
+        for origin in [
+            "https://shop.example.com",
+            "HTTPS://Shop.Example.com",
+            "https://my-store.myshopify.com",
+            "http://127.0.0.1:3000",
+        ] {
             assert!(origins.allow(origin), "{origin}");
         }
         for origin in [
@@ -129,7 +168,15 @@ mod tests {
         ] {
             assert!(!origins.allow(origin), "{origin}");
         }
-        for text in ["shop.example.com", "ftp://x", "https://", "https://*", "https://*.", "https://a.*.b", "https://a b"] {
+        for text in [
+            "shop.example.com",
+            "ftp://x",
+            "https://",
+            "https://*",
+            "https://*.",
+            "https://a.*.b",
+            "https://a b",
+        ] {
             assert!(text.parse::<Origins>().is_err(), "{text}");
         }
     }

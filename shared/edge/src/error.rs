@@ -118,7 +118,10 @@ pub struct FieldProblem {
 
 impl From<&ParseError> for FieldProblem {
     fn from(error: &ParseError) -> Self {
-        Self { field: error.field.to_string(), reason: error.reason.to_string() }
+        Self {
+            field: error.field.to_string(),
+            reason: error.reason.to_string(),
+        }
     }
 }
 
@@ -132,16 +135,31 @@ struct Answer {
 
 impl ApiError {
     fn answer(&self) -> Answer {
-        let answer = |status, error, code, message: &str| Answer { status, error, code, message: message.to_owned() };
+        let answer = |status, error, code, message: &str| Answer {
+            status,
+            error,
+            code,
+            message: message.to_owned(),
+        };
         match self {
-            Self::Invalid(errors) => {
-                answer(StatusCode::BAD_REQUEST, "Validation Error", "VALIDATION_ERROR", &errors.first().message())
+            Self::Invalid(errors) => answer(
+                StatusCode::BAD_REQUEST,
+                "Validation Error",
+                "VALIDATION_ERROR",
+                &errors.first().message(),
+            ),
+            Self::Unauthorized => answer(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "UNAUTHORIZED",
+                "A valid credential is required",
+            ),
+            Self::Forbidden(message) => {
+                answer(StatusCode::FORBIDDEN, "Forbidden", "FORBIDDEN", message)
             }
-            Self::Unauthorized => {
-                answer(StatusCode::UNAUTHORIZED, "Unauthorized", "UNAUTHORIZED", "A valid credential is required")
+            Self::NotFound(message) => {
+                answer(StatusCode::NOT_FOUND, "Not Found", "NOT_FOUND", message)
             }
-            Self::Forbidden(message) => answer(StatusCode::FORBIDDEN, "Forbidden", "FORBIDDEN", message),
-            Self::NotFound(message) => answer(StatusCode::NOT_FOUND, "Not Found", "NOT_FOUND", message),
             Self::MethodNotAllowed { .. } => answer(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Method Not Allowed",
@@ -160,9 +178,12 @@ impl ApiError {
                 "UNSUPPORTED_MEDIA_TYPE",
                 "The body must be JSON",
             ),
-            Self::RateLimited { .. } => {
-                answer(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", "RATE_LIMITED", "Too many requests")
-            }
+            Self::RateLimited { .. } => answer(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too Many Requests",
+                "RATE_LIMITED",
+                "Too many requests",
+            ),
             Self::Store(error) if error.is_conflict() => answer(
                 StatusCode::CONFLICT,
                 "Conflict",
@@ -175,12 +196,18 @@ impl ApiError {
                 "DATABASE_UNAVAILABLE",
                 "Database service unavailable",
             ),
-            Self::Store(_) => {
-                answer(StatusCode::INTERNAL_SERVER_ERROR, "Server Error", "DATABASE_ERROR", "The database refused the request")
-            }
-            Self::Internal(_) => {
-                answer(StatusCode::INTERNAL_SERVER_ERROR, "Server Error", "SERVER_ERROR", "Something went wrong on our side")
-            }
+            Self::Store(_) => answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Server Error",
+                "DATABASE_ERROR",
+                "The database refused the request",
+            ),
+            Self::Internal(_) => answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Server Error",
+                "SERVER_ERROR",
+                "Something went wrong on our side",
+            ),
         }
     }
 
@@ -193,7 +220,12 @@ impl ApiError {
     /// The answer to a request with this id.
     #[must_use]
     pub fn to_response(&self, request_id: &str, is_tracker: bool) -> Response {
-        let Answer { status, error, code, message } = self.answer();
+        let Answer {
+            status,
+            error,
+            code,
+            message,
+        } = self.answer();
         let problems: Option<Vec<FieldProblem>> = match self {
             Self::Invalid(errors) => Some(errors.iter().map(FieldProblem::from).collect()),
             _ => None,
@@ -205,7 +237,9 @@ impl ApiError {
             message,
             code,
             request_id: request_id.to_owned(),
-            details: problems.as_ref().and_then(|problems| problems.first().cloned()),
+            details: problems
+                .as_ref()
+                .and_then(|problems| problems.first().cloned()),
             errors: problems,
         };
         (status, self.headers(), Json(body)).into_response()
@@ -215,9 +249,15 @@ impl ApiError {
         let mut headers = HeaderMap::new();
         match self {
             Self::MethodNotAllowed { allow } => {
-                headers.extend(HeaderValue::from_str(allow).ok().map(|allow| (ALLOW, allow)));
+                headers.extend(
+                    HeaderValue::from_str(allow)
+                        .ok()
+                        .map(|allow| (ALLOW, allow)),
+                );
             }
-            Self::RateLimited { retry_after_seconds } => {
+            Self::RateLimited {
+                retry_after_seconds,
+            } => {
                 headers.insert(RETRY_AFTER, (*retry_after_seconds).into());
             }
             Self::Store(error) if error.is_unavailable() => {

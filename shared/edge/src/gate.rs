@@ -50,18 +50,36 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
             (route.path, origins_for(&app.config, route), answer)
         }
         Match::OtherMethod(methods) if method == Method::OPTIONS => {
-            let wanted = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).and_then(|wanted| wanted.to_str().ok());
-            let wanted = wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(method.clone());
+            let wanted = request
+                .headers()
+                .get(ACCESS_CONTROL_REQUEST_METHOD)
+                .and_then(|wanted| wanted.to_str().ok());
+            let wanted = wanted
+                .and_then(|wanted| wanted.parse().ok())
+                .unwrap_or(method.clone());
             let origins = match routes::find(&wanted, &path) {
                 Match::Found(route) => origins_for(&app.config, route),
                 _ => None,
             };
-            ("preflight", origins, answer_preflight(methods, origins, origin.as_ref()))
+            (
+                "preflight",
+                origins,
+                answer_preflight(methods, origins, origin.as_ref()),
+            )
         }
-        Match::OtherMethod(methods) => {
-            ("unknown", None, ApiError::MethodNotAllowed { allow: methods.clone() }.into_response())
-        }
-        Match::NotFound => ("unknown", None, ApiError::NotFound(NO_ROUTE).into_response()),
+        Match::OtherMethod(methods) => (
+            "unknown",
+            None,
+            ApiError::MethodNotAllowed {
+                allow: methods.clone(),
+            }
+            .into_response(),
+        ),
+        Match::NotFound => (
+            "unknown",
+            None,
+            ApiError::NotFound(NO_ROUTE).into_response(),
+        ),
     };
 
     let error = answer.extensions().get::<ApiError>().cloned();
@@ -72,9 +90,23 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
     if let Some(origins) = origins {
         origins.allow_reading(origin.as_ref(), answer.headers_mut());
     }
-    answer.headers_mut().extend(HeaderValue::from_str(context.request_id()).ok().map(|id| (X_REQUEST_ID, id)));
-    answer.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    log(&context, &method, route, answer.status(), error.as_ref(), started);
+    answer.headers_mut().extend(
+        HeaderValue::from_str(context.request_id())
+            .ok()
+            .map(|id| (X_REQUEST_ID, id)),
+    );
+    answer.headers_mut().insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    log(
+        &context,
+        &method,
+        route,
+        answer.status(),
+        error.as_ref(),
+        started,
+    );
     answer
 }
 
@@ -91,7 +123,11 @@ async fn judge(config: &Config, route: &Route, request: Request) -> Result<Reque
         Bytes::new()
     } else {
         // A body that breaks off is a client that went away; what it is told does not matter.
-        Limited::new(body, limit).collect().await.map_err(|_| ApiError::PayloadTooLarge { limit })?.to_bytes()
+        Limited::new(body, limit)
+            .collect()
+            .await
+            .map_err(|_| ApiError::PayloadTooLarge { limit })?
+            .to_bytes()
     };
     if route.method == "POST" && !is_supported(&parts.headers, route) {
         return Err(ApiError::UnsupportedMediaType);
@@ -102,12 +138,24 @@ async fn judge(config: &Config, route: &Route, request: Request) -> Result<Reque
 
 /// JSON, and on the storefront's routes also `text/plain` (what `sendBeacon` sends) or no type at all.
 fn is_supported(headers: &HeaderMap, route: &Route) -> bool {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
         return false;
     }
     let is_storefront = matches!(route.access, Access::Storefront | Access::Tracker);
-    let Some(value) = headers.get(CONTENT_TYPE) else { return is_storefront };
-    let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return is_storefront;
+    };
+    let media_type = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match media_type.as_str() {
         "application/json" => true,
         "text/plain" | "" => is_storefront,
@@ -124,8 +172,14 @@ fn origins_for<'a>(config: &'a Config, route: &Route) -> Option<&'a Origins> {
     }
 }
 
-fn answer_preflight(methods: &str, origins: Option<&Origins>, origin: Option<&HeaderValue>) -> Response {
-    let is_allowed = origin.and_then(|origin| origin.to_str().ok()).is_some_and(|origin| origins.is_some_and(|origins| origins.allow(origin)));
+fn answer_preflight(
+    methods: &str,
+    origins: Option<&Origins>,
+    origin: Option<&HeaderValue>,
+) -> Response {
+    let is_allowed = origin
+        .and_then(|origin| origin.to_str().ok())
+        .is_some_and(|origin| origins.is_some_and(|origins| origins.allow(origin)));
     if is_allowed {
         (StatusCode::NO_CONTENT, preflight_headers(methods)).into_response()
     } else {
@@ -139,18 +193,57 @@ fn answer_panic(_: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// One line for each request. No header, body, query or address; the route is the pattern, not the path.
-fn log(context: &RequestContext, method: &Method, route: &str, status: StatusCode, error: Option<&ApiError>, started: Instant) {
+fn log(
+    context: &RequestContext,
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    error: Option<&ApiError>,
+    started: Instant,
+) {
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let method = if routes::ROUTES.iter().any(|route| route.method == method.as_str()) { method.as_str() } else { "other" };
+    let method = if routes::ROUTES
+        .iter()
+        .any(|route| route.method == method.as_str())
+    {
+        method.as_str()
+    } else {
+        "other"
+    };
     let (store, outcome) = (context.store(), context.outcome());
     let code = error.map(ApiError::code);
-    let cause = error.filter(|_| status.is_server_error()).map(tracing::field::display);
+    let cause = error
+        .filter(|_| status.is_server_error())
+        .map(tracing::field::display);
     let status = status.as_u16();
     let request_id = context.request_id();
     if status >= 500 {
-        tracing::error!(request_id, store, method, route, status, outcome = "failed", error_code = code, cause, duration_us);
+        tracing::error!(
+            request_id,
+            store,
+            method,
+            route,
+            status,
+            outcome = "failed",
+            error_code = code,
+            cause,
+            duration_us
+        );
     } else {
-        let outcome = outcome.unwrap_or(if code.is_some() { "refused" } else { "answered" });
-        tracing::info!(request_id, store, method, route, status, outcome, error_code = code, duration_us);
+        let outcome = outcome.unwrap_or(if code.is_some() {
+            "refused"
+        } else {
+            "answered"
+        });
+        tracing::info!(
+            request_id,
+            store,
+            method,
+            route,
+            status,
+            outcome,
+            error_code = code,
+            duration_us
+        );
     }
 }

@@ -41,6 +41,11 @@ impl App {
     /// An app on the system's clock and chance.
     #[must_use]
     pub fn new(config: Config, store: Store) -> Self {
-        Self { config: Arc::new(config), store, clock: Clock::system(), random: Random::system() }
+        Self {
+            config: Arc::new(config),
+            store,
+            clock: Clock::system(),
+            random: Random::system(),
+        }
     }
 }

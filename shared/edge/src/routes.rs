@@ -33,11 +33,21 @@ pub enum Access {
 
 impl Route {
     const fn get(path: &'static str, access: Access) -> Self {
-        Self { method: "GET", path, access, body_bytes: BODY_BYTES }
+        Self {
+            method: "GET",
+            path,
+            access,
+            body_bytes: BODY_BYTES,
+        }
     }
 
     const fn post(path: &'static str, access: Access, body_bytes: usize) -> Self {
-        Self { method: "POST", path, access, body_bytes }
+        Self {
+            method: "POST",
+            path,
+            access,
+            body_bytes,
+        }
     }
 
     /// Whether its errors carry `"ok": false`.
@@ -75,7 +85,11 @@ pub enum Match {
 /// Finds the route of a request.
 #[must_use]
 pub fn find(method: &Method, path: &str) -> Match {
-    let wanted = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let wanted = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
     let mut methods = Vec::new();
     for route in ROUTES.iter().filter(|route| covers(route.path, path)) {
         if route.method == wanted {
@@ -86,16 +100,25 @@ pub fn find(method: &Method, path: &str) -> Match {
             methods.push("HEAD");
         }
     }
-    if methods.is_empty() { Match::NotFound } else { Match::OtherMethod(methods.join(", ")) }
+    if methods.is_empty() {
+        Match::NotFound
+    } else {
+        Match::OtherMethod(methods.join(", "))
+    }
 }
 
 /// Whether a path is one of the tracker's, whatever the method: its errors carry `"ok": false`.
 pub(crate) fn is_tracker_path(path: &str) -> bool {
-    ROUTES.iter().any(|route| route.is_tracker() && covers(route.path, path))
+    ROUTES
+        .iter()
+        .any(|route| route.is_tracker() && covers(route.path, path))
 }
 
 fn covers(pattern: &str, path: &str) -> bool {
-    is_like(pattern, path) || pattern.strip_prefix("/api").is_some_and(|pattern| is_like(pattern, path))
+    is_like(pattern, path)
+        || pattern
+            .strip_prefix("/api")
+            .is_some_and(|pattern| is_like(pattern, path))
 }
 
 fn is_like(pattern: &str, path: &str) -> bool {
@@ -103,7 +126,8 @@ fn is_like(pattern: &str, path: &str) -> bool {
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return true,
-            (Some(wanted), Some(given)) if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+            (Some(wanted), Some(given))
+                if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
             _ => return false,
         }
     }
@@ -120,14 +144,23 @@ mod tests {
             Match::OtherMethod(_) => "405",
             Match::NotFound => "404",
         };
-        assert_eq!(path(Method::POST, "/api/cart-tracking/track"), "/api/cart-tracking/track");
-        assert_eq!(path(Method::POST, "/cart-tracking/track"), "/api/cart-tracking/track");
+        assert_eq!(
+            path(Method::POST, "/api/cart-tracking/track"),
+            "/api/cart-tracking/track"
+        );
+        assert_eq!(
+            path(Method::POST, "/cart-tracking/track"),
+            "/api/cart-tracking/track"
+        );
         assert_eq!(path(Method::HEAD, "/healthz"), "/healthz");
         assert_eq!(path(Method::GET, "/sessions/s-1"), "/sessions/{session}");
         assert_eq!(path(Method::GET, "/sessions/"), "404");
         assert_eq!(path(Method::GET, "/sessions/a/b"), "404");
         assert_eq!(path(Method::GET, "/"), "404");
         assert_eq!(path(Method::GET, "/ingest"), "405");
-        assert_eq!(find(&Method::DELETE, "/healthz"), Match::OtherMethod("GET, HEAD".into()));
+        assert_eq!(
+            find(&Method::DELETE, "/healthz"),
+            Match::OtherMethod("GET, HEAD".into())
+        );
     }
 }

@@ -10,8 +10,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Our own crates; all others are held at warnings, because what the SDK and the HTTP clients say below
 /// that holds whole requests.
-const OURS: [&str; 7] =
-    ["shoptrail_domain", "shoptrail_storage", "shoptrail_edge", "shoptrail_local", "cart_tracking", "session_ingest", "ask_ai"];
+const OURS: [&str; 7] = [
+    "shoptrail_domain",
+    "shoptrail_storage",
+    "shoptrail_edge",
+    "shoptrail_local",
+    "cart_tracking",
+    "session_ingest",
+    "ask_ai",
+];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,20 +32,39 @@ pub enum Format {
 /// Starts logging; a second start changes nothing.
 pub fn start(level: LevelFilter, format: Format) {
     let others = level.min(LevelFilter::WARN);
-    let filter = Targets::new().with_default(others).with_targets(OURS.map(|target| (target, level)));
+    let filter = Targets::new()
+        .with_default(others)
+        .with_targets(OURS.map(|target| (target, level)));
     let layer = match format {
-        Format::Terminal if std::io::stderr().is_terminal() => {
-            tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(std::io::stderr).boxed()
-        }
+        Format::Terminal if std::io::stderr().is_terminal() => tracing_subscriber::fmt::layer()
+            .compact()
+            .with_target(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
         Format::Terminal => json().with_writer(std::io::stderr).boxed(),
         Format::Json => json().boxed(),
     };
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init();
+    // What a panic says may hold what a client sent; where it happened does not.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(tracing::field::display);
+        tracing::error!(place, "a panic");
+    }));
 }
 
-fn json<S>() -> tracing_subscriber::fmt::Layer<S, tracing_subscriber::fmt::format::JsonFields, tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Json>>
+fn json<S>() -> tracing_subscriber::fmt::Layer<
+    S,
+    tracing_subscriber::fmt::format::JsonFields,
+    tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Json>,
+>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
-    tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false)
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
 }

@@ -10,13 +10,26 @@ use crate::config::{PublicIngest, Secret, TrustConfig};
 use crate::routes::{Access, Route};
 
 /// Lets a request pass or says why not.
-pub(crate) fn authorize(config: &TrustConfig, route: &Route, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+pub(crate) fn authorize(
+    config: &TrustConfig,
+    route: &Route,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<(), ApiError> {
     if route.access == Access::Anyone {
         return Ok(());
     }
     // A credential that is present but wrong is refused, also where none is needed.
     if let Some(key) = presented_key(headers) {
-        return if config.dev_api_key.as_ref().is_some_and(|known| is_same(key, known)) { Ok(()) } else { Err(ApiError::Unauthorized) };
+        return if config
+            .dev_api_key
+            .as_ref()
+            .is_some_and(|known| is_same(key, known))
+        {
+            Ok(())
+        } else {
+            Err(ApiError::Unauthorized)
+        };
     }
     if has_signature(uri) {
         // A signature of Shopify's app proxy: without the app's secret none verifies.
@@ -32,7 +45,11 @@ pub(crate) fn authorize(config: &TrustConfig, route: &Route, headers: &HeaderMap
         return Err(ApiError::Unauthorized);
     }
     match headers.get(ORIGIN) {
-        Some(origin) if !origin.to_str().is_ok_and(|origin| config.storefront_origins.allow(origin)) => {
+        Some(origin)
+            if !origin
+                .to_str()
+                .is_ok_and(|origin| config.storefront_origins.allow(origin)) =>
+        {
             Err(ApiError::Forbidden("This origin is not allowed"))
         }
         // Curl sends none, nor do the workers in which Shopify runs pixels.
@@ -54,9 +71,15 @@ fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// Compares in a time that tells nothing, not even the lengths: hashes are compared, not the keys.
 fn is_same(presented: &[u8], known: &Secret) -> bool {
-    Sha256::digest(presented).ct_eq(&Sha256::digest(known.expose())).into()
+    Sha256::digest(presented)
+        .ct_eq(&Sha256::digest(known.expose()))
+        .into()
 }
 
 fn has_signature(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("signature")))
+    uri.query().is_some_and(|query| {
+        query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some("signature"))
+    })
 }

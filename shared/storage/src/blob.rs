@@ -30,7 +30,11 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, BlobError> {
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(blob: &[u8]) -> Result<T, BlobError> {
-    let (FORMAT, packed) = blob.split_first().map(|(format, rest)| (*format, rest)).ok_or(BlobError::Format)? else {
+    let (FORMAT, packed) = blob
+        .split_first()
+        .map(|(format, rest)| (*format, rest))
+        .ok_or(BlobError::Format)?
+    else {
         return Err(BlobError::Format);
     };
     let mut plain = Vec::with_capacity(packed.len() * 8);

@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::cart_event::CartEvent;
@@ -19,7 +21,10 @@ const CONFLICT_PAUSE_MS: u64 = 15;
 
 /// An item of `cart_tracking_events`; absent values are absent attributes, which keeps the indexes sparse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the attributes are the plan's own, and the domain's CartEvent describes them")]
+#[expect(
+    missing_docs,
+    reason = "the attributes are the plan's own, and the domain's CartEvent describes them"
+)]
 pub struct CartEventRecord {
     pub id: String,
     pub store_name: String,
@@ -65,7 +70,13 @@ pub struct CartEventRecord {
 }
 
 impl CartEventRecord {
-    fn new(event: &CartEvent, id: &CartEventId, random: u128, now: Timestamp, retention_days: u32) -> Self {
+    fn new(
+        event: &CartEvent,
+        id: &CartEventId,
+        random: u128,
+        now: Timestamp,
+        retention_days: u32,
+    ) -> Self {
         let created_at = now.to_iso();
         Self {
             id: id.to_string(),
@@ -140,7 +151,10 @@ impl Store {
                 let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
                 let recorded = match &event.event_id {
                     None => self.put_cart_event(record).await?,
-                    Some(event_id) => self.put_cart_event_once(record, event_id, &event.fingerprint, now).await?,
+                    Some(event_id) => {
+                        self.put_cart_event_once(record, event_id, &event.fingerprint, now)
+                            .await?
+                    }
                 };
                 if let Some(recorded) = recorded {
                     return Ok(recorded);
@@ -152,7 +166,10 @@ impl Store {
     }
 
     /// `None` when the id is taken.
-    async fn put_cart_event(&self, record: CartEventRecord) -> Result<Option<CartEventRecorded>, StoreError> {
+    async fn put_cart_event(
+        &self,
+        record: CartEventRecord,
+    ) -> Result<Option<CartEventRecorded>, StoreError> {
         let item = to_item(&record)?;
         let put = self
             .client
@@ -163,12 +180,18 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let recorded = CartEventRecorded { id: record.id, created_at: record.created_at, duplicate: false };
+        let recorded = CartEventRecorded {
+            id: record.id,
+            created_at: record.created_at,
+            duplicate: false,
+        };
         match put {
             Ok(_) => Ok(Some(recorded)),
             Err(error) => match error.as_service_error() {
                 // The same item is our own: an attempt that was stored but whose answer got lost.
-                Some(PutItemError::ConditionalCheckFailedException(found)) => Ok((found.item() == Some(&item)).then_some(recorded)),
+                Some(PutItemError::ConditionalCheckFailedException(found)) => {
+                    Ok((found.item() == Some(&item)).then_some(recorded))
+                }
                 _ => Err(StoreError::new(OPERATION, error)),
             },
         }
@@ -206,10 +229,22 @@ impl Store {
             .collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>()
             .map_err(|error| StoreError::unreadable(OPERATION, error))?;
         loop {
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await else {
-                return Ok(Some(CartEventRecorded { id: record.id, created_at: record.created_at, duplicate: false }));
+            let Err(error) = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(actions.clone()))
+                .send()
+                .await
+            else {
+                return Ok(Some(CartEventRecorded {
+                    id: record.id,
+                    created_at: record.created_at,
+                    duplicate: false,
+                }));
             };
-            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+                error.as_service_error()
+            else {
                 return Err(StoreError::new(OPERATION, error));
             };
             match canceled.cancellation_reasons() {
@@ -223,13 +258,26 @@ impl Store {
                     }
                     // Our own id is an attempt of ours that was stored but whose answer got lost.
                     let duplicate = first.cart_event_id != record.id;
-                    return Ok(Some(CartEventRecorded { id: first.cart_event_id, created_at: first.recorded_at, duplicate }));
+                    return Ok(Some(CartEventRecorded {
+                        id: first.cart_event_id,
+                        created_at: first.recorded_at,
+                        duplicate,
+                    }));
                 }
                 [_, event] if has_code(event, "ConditionalCheckFailed") => return Ok(None),
-                reasons if reasons.iter().any(|reason| has_code(reason, "TransactionConflict")) => {
+                reasons
+                    if reasons
+                        .iter()
+                        .any(|reason| has_code(reason, "TransactionConflict")) =>
+                {
                     tokio::time::sleep(std::time::Duration::from_millis(CONFLICT_PAUSE_MS)).await;
                 }
-                reasons if reasons.iter().any(|reason| has_code(reason, "ThrottlingError") || has_code(reason, "ProvisionedThroughputExceeded")) => {
+                reasons
+                    if reasons.iter().any(|reason| {
+                        has_code(reason, "ThrottlingError")
+                            || has_code(reason, "ProvisionedThroughputExceeded")
+                    }) =>
+                {
                     return Err(StoreError::throttled(OPERATION));
                 }
                 _ => return Err(StoreError::new(OPERATION, error)),

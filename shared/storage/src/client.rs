@@ -6,7 +6,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials as SdkCredentials, Region, SharedHttpClient, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials as SdkCredentials, Region, SharedHttpClient,
+    StalledStreamProtectionConfig,
+};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -51,7 +54,11 @@ impl Credentials {
     /// What an engine takes that looks at no credentials.
     #[must_use]
     pub fn for_local_engine() -> Self {
-        Self { access_key_id: "local".into(), secret_access_key: "local".into(), session_token: None }
+        Self {
+            access_key_id: "local".into(),
+            secret_access_key: "local".into(),
+            session_token: None,
+        }
     }
 }
 
@@ -62,11 +69,21 @@ impl fmt::Debug for Credentials {
 }
 
 pub(crate) fn build(config: &StoreConfig) -> Client {
-    let Credentials { access_key_id, secret_access_key, session_token } = config.credentials.clone();
+    let Credentials {
+        access_key_id,
+        secret_access_key,
+        session_token,
+    } = config.credentials.clone();
     let mut builder = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.region.clone()))
-        .credentials_provider(SdkCredentials::new(access_key_id, secret_access_key, session_token, None, "shoptrail"))
+        .credentials_provider(SdkCredentials::new(
+            access_key_id,
+            secret_access_key,
+            session_token,
+            None,
+            "shoptrail",
+        ))
         .http_client(http_client(config.endpoint_url.as_deref()))
         // Watches long bodies; ours are short, and have their time-out.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

@@ -44,7 +44,8 @@ impl DecisionRecord {
     /// Whether it may be given again for a session of this version.
     #[must_use]
     pub fn is_reusable(&self, session_version: u64, now: Timestamp) -> bool {
-        self.session_version == session_version && self.reusable_until.is_none_or(|until| now < until)
+        self.session_version == session_version
+            && self.reusable_until.is_none_or(|until| now < until)
     }
 }
 
@@ -56,10 +57,18 @@ impl Store {
     /// When the database does not take it.
     pub async fn record_decision(&self, decision: &DecisionRecord) -> Result<(), StoreError> {
         const OPERATION: &str = "record_decision";
-        let item = serde_dynamo::to_item(decision).map_err(|error| StoreError::unreadable(OPERATION, error))?;
+        let item = serde_dynamo::to_item(decision)
+            .map_err(|error| StoreError::unreadable(OPERATION, error))?;
         self.in_time(OPERATION, async {
-            let put = self.client.put_item().table_name(&self.tables.decisions).set_item(Some(item)).send().await;
-            put.map(|_| ()).map_err(|error| StoreError::new(OPERATION, error))
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.tables.decisions)
+                .set_item(Some(item))
+                .send()
+                .await;
+            put.map(|_| ())
+                .map_err(|error| StoreError::new(OPERATION, error))
         })
         .await
     }
@@ -69,7 +78,11 @@ impl Store {
     /// # Errors
     ///
     /// When the database does not answer, or with an item that is none of ours.
-    pub async fn find_latest_decision(&self, session: &SessionId, now: Timestamp) -> Result<Option<DecisionRecord>, StoreError> {
+    pub async fn find_latest_decision(
+        &self,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<DecisionRecord>, StoreError> {
         const OPERATION: &str = "find_latest_decision";
         self.in_time(OPERATION, async {
             let found = self
@@ -84,8 +97,11 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::new(OPERATION, error))?;
-            let Some(item) = found.items.unwrap_or_default().pop() else { return Ok(None) };
-            let decision: DecisionRecord = serde_dynamo::from_item(item).map_err(|error| StoreError::unreadable(OPERATION, error))?;
+            let Some(item) = found.items.unwrap_or_default().pop() else {
+                return Ok(None);
+            };
+            let decision: DecisionRecord = serde_dynamo::from_item(item)
+                .map_err(|error| StoreError::unreadable(OPERATION, error))?;
             Ok(Some(decision).filter(|decision| is_alive(decision.expires_at, now)))
         })
         .await

@@ -40,7 +40,10 @@ impl StoreError {
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self.kind, Kind::TooSlow | Kind::Unreachable | Kind::Throttled)
+        matches!(
+            self.kind,
+            Kind::TooSlow | Kind::Unreachable | Kind::Throttled
+        )
     }
 
     pub(crate) fn new<E>(operation: &'static str, error: SdkError<E>) -> Self
@@ -51,27 +54,54 @@ impl StoreError {
             SdkError::TimeoutError(_) => Kind::TooSlow,
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Kind::TooSlow,
             SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Kind::Unreachable,
-            SdkError::ServiceError(service) if service.raw().status().is_server_error() => Kind::Throttled,
-            SdkError::ServiceError(service) if service.err().code().is_some_and(is_transient) => Kind::Throttled,
+            SdkError::ServiceError(service) if service.raw().status().is_server_error() => {
+                Kind::Throttled
+            }
+            SdkError::ServiceError(service) if service.err().code().is_some_and(is_transient) => {
+                Kind::Throttled
+            }
             _ => Kind::Refused,
         };
-        Self { operation, kind, source: Some(Box::new(error)) }
+        Self {
+            operation,
+            kind,
+            source: Some(Box::new(error)),
+        }
     }
 
     pub(crate) fn conflict(operation: &'static str) -> Self {
-        Self { operation, kind: Kind::Conflict, source: None }
+        Self {
+            operation,
+            kind: Kind::Conflict,
+            source: None,
+        }
     }
 
     pub(crate) fn too_slow(operation: &'static str) -> Self {
-        Self { operation, kind: Kind::TooSlow, source: None }
+        Self {
+            operation,
+            kind: Kind::TooSlow,
+            source: None,
+        }
     }
 
     pub(crate) fn throttled(operation: &'static str) -> Self {
-        Self { operation, kind: Kind::Throttled, source: None }
+        Self {
+            operation,
+            kind: Kind::Throttled,
+            source: None,
+        }
     }
 
-    pub(crate) fn unreadable(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { operation, kind: Kind::Unreadable, source: Some(source.into()) }
+    pub(crate) fn unreadable(
+        operation: &'static str,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            operation,
+            kind: Kind::Unreadable,
+            source: Some(source.into()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use shoptrail_domain::Timestamp;
 use tokio::sync::Mutex;
 
@@ -23,6 +24,8 @@ pub use client::{Credentials, StoreConfig};
 pub use decisions::DecisionRecord;
 pub use error::StoreError;
 pub use sessions::{RecentSession, SessionMessageRecorded};
+
+pub use tables::Table;
 
 use crate::tables::TableNames;
 
@@ -53,25 +56,37 @@ impl Store {
         }
     }
 
-    /// Asks the database for an item that is not there. Says whether it answers, and opens the connection.
+    /// Asks a table for an item that is not there. Says whether the database answers, and opens the
+    /// connection.
     ///
     /// # Errors
     ///
     /// When it does not answer, or not with what a table of ours answers.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        let absent = |name: &str| aws_sdk_dynamodb::types::AttributeValue::S(format!("{name}-of-no-session"));
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.tables.sessions)
-            .key(tables::SESSION, absent("id"))
-            .key(tables::SESSION_ITEM, absent("item"))
-            .send();
-        self.in_time("check", async { request.await.map(|_| ()).map_err(|error| StoreError::new("check", error)) }).await
+    pub async fn check(&self, table: Table) -> Result<(), StoreError> {
+        let absent = || AttributeValue::S("-".to_owned());
+        let request = self.client.get_item().table_name(self.tables.name(table));
+        let request = table
+            .key_attributes()
+            .iter()
+            .fold(request, |request, attribute| {
+                request.key(*attribute, absent())
+            });
+        self.in_time("check", async {
+            request
+                .send()
+                .await
+                .map(|_| ())
+                .map_err(|error| StoreError::new("check", error))
+        })
+        .await
     }
 
     /// Ends `operation` when its time is over, whatever it waits for.
-    async fn in_time<T>(&self, name: &'static str, operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn in_time<T>(
+        &self,
+        name: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         match tokio::time::timeout(Self::OPERATION_TIMEOUT, operation).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::too_slow(name)),

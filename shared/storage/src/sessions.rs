@@ -16,10 +16,13 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use shoptrail_domain::Timestamp;
-use shoptrail_domain::session::{Dropped, Entry, Merged, Segment, SessionId, SessionMessage, SessionRecord, SessionState};
+use shoptrail_domain::session::{
+    Dropped, Entry, Merged, Segment, SessionId, SessionMessage, SessionRecord, SessionState,
+};
 
 use crate::cart_events::has_code;
 use crate::tables::{SESSION, SESSION_ITEM};
@@ -57,7 +60,9 @@ pub struct RecentSession {
 #[derive(Debug, Default)]
 struct Head {
     state: SessionState,
-    /// 0 where there is no head yet.
+    /// Whether there is one that has not expired.
+    is_alive: bool,
+    /// 0 where there is no head yet; that of an expired one goes on.
     version: u64,
     /// Names the write that made this version.
     written_by: String,
@@ -86,22 +91,47 @@ impl Store {
             loop {
                 if head.written_by == write {
                     // An attempt of ours was stored, though its answer got lost.
-                    return Ok(SessionMessageRecorded { saved: true, dropped: Vec::new() });
+                    return Ok(SessionMessageRecorded {
+                        saved: true,
+                        dropped: Vec::new(),
+                    });
                 }
                 let overlapping = head.state.overlapping(message);
-                let known = self.find_segment_ids(OPERATION, session, &overlapping, now).await?;
+                let known = self
+                    .find_segment_ids(OPERATION, session, &overlapping, now)
+                    .await?;
                 let mut state = head.state.clone();
                 let merged = state.merge(message, &known, now);
                 if !merged.changed {
-                    return Ok(SessionMessageRecorded { saved: false, dropped: merged.dropped });
+                    return Ok(SessionMessageRecorded {
+                        saved: false,
+                        dropped: merged.dropped,
+                    });
                 }
-                let items = self.encode(session, &state, &merged, &head, &write, expires_at(now, retention_days))?;
+                let items = self.encode(
+                    session,
+                    &state,
+                    &merged,
+                    &head,
+                    &write,
+                    expires_at(now, retention_days),
+                )?;
                 match self.replace_head(OPERATION, items, head.version).await? {
-                    Replaced::Yes => return Ok(SessionMessageRecorded { saved: true, dropped: merged.dropped }),
+                    Replaced::Yes => {
+                        return Ok(SessionMessageRecorded {
+                            saved: true,
+                            dropped: merged.dropped,
+                        });
+                    }
                     Replaced::Raced(current) => {
-                        tokio::time::sleep(Duration::from_millis(random() as u64 % CONFLICT_PAUSE_MS)).await;
+                        tokio::time::sleep(Duration::from_millis(
+                            random() as u64 % CONFLICT_PAUSE_MS,
+                        ))
+                        .await;
                         head = match current {
-                            Some(item) if !item.contains_key("parts") => decode_head(OPERATION, item, Vec::new(), now)?,
+                            Some(item) if !item.contains_key("parts") => {
+                                decode_head(OPERATION, item, Vec::new(), now)?
+                            }
                             _ => self.load_head(OPERATION, session, now).await?,
                         };
                     }
@@ -116,16 +146,27 @@ impl Store {
     /// # Errors
     ///
     /// When the database does not answer, or with an item that is none of ours.
-    pub async fn find_session(&self, session: &SessionId, now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
+    pub async fn find_session(
+        &self,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
         const OPERATION: &str = "find_session";
         self.in_time(OPERATION, async {
             let head = self.load_head(OPERATION, session, now).await?;
-            if head.version == 0 {
+            if !head.is_alive {
                 return Ok(None);
             }
-            let segments: Vec<u64> =
-                head.state.segments().iter().filter(|segment| segment.has_content).map(|segment| segment.number).collect();
-            let entries = self.find_segment_entries(OPERATION, session, &segments, now).await?;
+            let segments: Vec<u64> = head
+                .state
+                .segments()
+                .iter()
+                .filter(|segment| segment.has_content)
+                .map(|segment| segment.number)
+                .collect();
+            let entries = self
+                .find_segment_entries(OPERATION, session, &segments, now)
+                .await?;
             Ok(Some(head.state.into_record(session.clone(), entries)))
         })
         .await
@@ -145,18 +186,28 @@ impl Store {
         const OPERATION: &str = "find_recent_session";
         self.in_time(OPERATION, async {
             let head = self.load_head(OPERATION, session, now).await?;
-            if head.version == 0 {
+            if !head.is_alive {
                 return Ok(None);
             }
-            let entries = self.find_segment_entries(OPERATION, session, &head.state.newest_segments(events), now).await?;
-            Ok(Some(RecentSession { record: head.state.into_record(session.clone(), entries), version: head.version }))
+            let entries = self
+                .find_segment_entries(OPERATION, session, &head.state.newest_segments(events), now)
+                .await?;
+            Ok(Some(RecentSession {
+                record: head.state.into_record(session.clone(), entries),
+                version: head.version,
+            }))
         })
         .await
     }
 
     /// The session's head; an empty one of version 0 where there is none, and an empty one of the same
     /// version where it has expired.
-    async fn load_head(&self, operation: &'static str, session: &SessionId, now: Timestamp) -> Result<Head, StoreError> {
+    async fn load_head(
+        &self,
+        operation: &'static str,
+        session: &SessionId,
+        now: Timestamp,
+    ) -> Result<Head, StoreError> {
         loop {
             let found = self
                 .client
@@ -167,14 +218,18 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::new(operation, error))?;
-            let Some(item) = found.item else { return Ok(Head::default()) };
+            let Some(item) = found.item else {
+                return Ok(Head::default());
+            };
             let count = number(&item, "parts").unwrap_or(0) as usize;
             let version = number(&item, "version").unwrap_or(0);
             let mut parts = Vec::new();
             if count > 0 {
                 let keys = (0..count).map(|part| part_name(version, part)).collect();
                 let mut items = self.batch_get(operation, session, keys, "body").await?;
-                items.sort_unstable_by(|one, other| text(one, SESSION_ITEM).cmp(&text(other, SESSION_ITEM)));
+                items.sort_unstable_by(|one, other| {
+                    text(one, SESSION_ITEM).cmp(&text(other, SESSION_ITEM))
+                });
                 parts = items;
             }
             // A writer may have replaced the parts since the head was read: then there is a newer head.
@@ -192,12 +247,21 @@ impl Store {
         segments: &[u64],
         now: Timestamp,
     ) -> Result<HashSet<u64>, StoreError> {
-        let keys = segments.iter().map(|number| segment_name(*number)).collect();
-        let items = self.batch_get(operation, session, keys, "ids, expires_at").await?;
+        let keys = segments
+            .iter()
+            .map(|number| segment_name(*number))
+            .collect();
+        let items = self
+            .batch_get(operation, session, keys, "ids, expires_at")
+            .await?;
         let mut known = HashSet::new();
         for item in items.iter().filter(|item| item_is_alive(item, now)) {
             let ids = bytes(item, "ids").unwrap_or_default();
-            known.extend(ids.chunks_exact(8).filter_map(|id| id.try_into().ok()).map(u64::from_le_bytes));
+            known.extend(
+                ids.chunks_exact(8)
+                    .filter_map(|id| id.try_into().ok())
+                    .map(u64::from_le_bytes),
+            );
         }
         Ok(known)
     }
@@ -210,12 +274,20 @@ impl Store {
         segments: &[u64],
         now: Timestamp,
     ) -> Result<Vec<Entry>, StoreError> {
-        let keys = segments.iter().map(|number| segment_name(*number)).collect();
-        let items = self.batch_get(operation, session, keys, "body, expires_at").await?;
+        let keys = segments
+            .iter()
+            .map(|number| segment_name(*number))
+            .collect();
+        let items = self
+            .batch_get(operation, session, keys, "body, expires_at")
+            .await?;
         let mut entries = Vec::new();
         for item in items.iter().filter(|item| item_is_alive(item, now)) {
             if let Some(body) = bytes(item, "body") {
-                entries.append(&mut blob::decode(body).map_err(|error| StoreError::unreadable(operation, error))?);
+                entries.append(
+                    &mut blob::decode(body)
+                        .map_err(|error| StoreError::unreadable(operation, error))?,
+                );
             }
         }
         Ok(entries)
@@ -231,7 +303,10 @@ impl Store {
     ) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::with_capacity(names.len());
         for names in names.chunks(BATCH) {
-            let keys = names.iter().map(|name| key(session, name.clone())).collect();
+            let keys = names
+                .iter()
+                .map(|name| key(session, name.clone()))
+                .collect();
             let mut missing = vec![keys];
             while let Some(keys) = missing.pop() {
                 let request = KeysAndAttributes::builder()
@@ -250,7 +325,13 @@ impl Store {
                     .map_err(|error| StoreError::new(operation, error))?;
                 found.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 // 16 MB are the most that one answer holds.
-                missing.extend(answer.unprocessed_keys.unwrap_or_default().into_values().map(|rest| rest.keys));
+                missing.extend(
+                    answer
+                        .unprocessed_keys
+                        .unwrap_or_default()
+                        .into_values()
+                        .map(|rest| rest.keys),
+                );
             }
         }
         Ok(found)
@@ -275,7 +356,10 @@ impl Store {
         let mut head = key(session, HEAD.to_owned());
         head.insert("version".into(), AttributeValue::N(version.to_string()));
         head.insert("written_by".into(), AttributeValue::S(write.to_owned()));
-        head.insert("updated_at".into(), AttributeValue::N(state.updated_at().as_millis().to_string()));
+        head.insert(
+            "updated_at".into(),
+            AttributeValue::N(state.updated_at().as_millis().to_string()),
+        );
         head.insert("expires_at".into(), expires.clone());
         head.insert("body".into(), binary(chunks.next().unwrap_or_default()));
         if let Some(store) = state.store_name() {
@@ -293,8 +377,12 @@ impl Store {
             head.insert("parts".into(), AttributeValue::N(put.len().to_string()));
         }
         for Segment { number, entries } in &merged.sealed {
-            let ids: Vec<u8> = entries.iter().flat_map(|entry| entry.id().to_le_bytes()).collect();
-            let body = blob::encode(entries).map_err(|error| StoreError::unreadable(OPERATION, error))?;
+            let ids: Vec<u8> = entries
+                .iter()
+                .flat_map(|entry| entry.id().to_le_bytes())
+                .collect();
+            let body =
+                blob::encode(entries).map_err(|error| StoreError::unreadable(OPERATION, error))?;
             let mut item = key(session, segment_name(*number));
             item.insert("ids".into(), binary(&ids));
             item.insert("body".into(), binary(&body));
@@ -307,16 +395,44 @@ impl Store {
             head,
             put,
             expires,
-            strip: merged.retired.iter().filter(|number| !merged.forgotten.contains(number)).map(|number| key(session, segment_name(*number))).collect(),
-            delete: old_parts.chain(forgotten).map(|name| key(session, name)).collect(),
+            strip: merged
+                .retired
+                .iter()
+                .filter(|number| !merged.forgotten.contains(number))
+                .map(|number| key(session, segment_name(*number)))
+                .collect(),
+            delete: old_parts
+                .chain(forgotten)
+                .map(|name| key(session, name))
+                .collect(),
         })
     }
 
     /// Writes a change if the head is still of the version that it was made from: all of it, or nothing.
-    async fn replace_head(&self, operation: &'static str, writes: Writes, version: u64) -> Result<Replaced, StoreError> {
-        let condition = if version == 0 { "attribute_not_exists(version)" } else { "version = :version" };
-        let expected = (version > 0).then(|| HashMap::from([(":version".to_owned(), AttributeValue::N(version.to_string()))]));
-        let Writes { head, put, strip, delete, expires } = writes;
+    async fn replace_head(
+        &self,
+        operation: &'static str,
+        writes: Writes,
+        version: u64,
+    ) -> Result<Replaced, StoreError> {
+        let condition = if version == 0 {
+            "attribute_not_exists(version)"
+        } else {
+            "version = :version"
+        };
+        let expected = (version > 0).then(|| {
+            HashMap::from([(
+                ":version".to_owned(),
+                AttributeValue::N(version.to_string()),
+            )])
+        });
+        let Writes {
+            head,
+            put,
+            strip,
+            delete,
+            expires,
+        } = writes;
         if put.is_empty() && strip.is_empty() && delete.is_empty() {
             let put = self
                 .client
@@ -325,23 +441,39 @@ impl Store {
                 .set_item(Some(head))
                 .condition_expression(condition)
                 .set_expression_attribute_values(expected)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
                 .send()
                 .await;
-            let Err(error) = put else { return Ok(Replaced::Yes) };
+            let Err(error) = put else {
+                return Ok(Replaced::Yes);
+            };
             return match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(found)) => Ok(Replaced::Raced(found.item.clone())),
+                Some(PutItemError::ConditionalCheckFailedException(found)) => {
+                    Ok(Replaced::Raced(found.item.clone()))
+                }
                 Some(PutItemError::TransactionConflictException(_)) => Ok(Replaced::Raced(None)),
                 _ => Err(StoreError::new(operation, error)),
             };
         }
         let table = &self.tables.sessions;
         let build = |error| StoreError::unreadable(operation, error);
-        let head = Put::builder().table_name(table).set_item(Some(head)).condition_expression(condition);
-        let head = head.set_expression_attribute_values(expected).build().map_err(build)?;
+        let head = Put::builder()
+            .table_name(table)
+            .set_item(Some(head))
+            .condition_expression(condition);
+        let head = head
+            .set_expression_attribute_values(expected)
+            .build()
+            .map_err(build)?;
         let mut actions = vec![TransactWriteItem::builder().put(head).build()];
         for item in put {
-            let put = Put::builder().table_name(table).set_item(Some(item)).build().map_err(build)?;
+            let put = Put::builder()
+                .table_name(table)
+                .set_item(Some(item))
+                .build()
+                .map_err(build)?;
             actions.push(TransactWriteItem::builder().put(put).build());
         }
         for key in strip {
@@ -356,15 +488,30 @@ impl Store {
             actions.push(TransactWriteItem::builder().update(strip).build());
         }
         for key in delete {
-            let delete = Delete::builder().table_name(table).set_key(Some(key)).build().map_err(build)?;
+            let delete = Delete::builder()
+                .table_name(table)
+                .set_key(Some(key))
+                .build()
+                .map_err(build)?;
             actions.push(TransactWriteItem::builder().delete(delete).build());
         }
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(actions)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(actions))
+            .send()
+            .await
+        else {
             return Ok(Replaced::Yes);
         };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                let any = |code| canceled.cancellation_reasons().iter().any(|reason| has_code(reason, code));
+                let any = |code| {
+                    canceled
+                        .cancellation_reasons()
+                        .iter()
+                        .any(|reason| has_code(reason, code))
+                };
                 if any("ConditionalCheckFailed") || any("TransactionConflict") {
                     Ok(Replaced::Raced(None))
                 } else if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
@@ -403,16 +550,29 @@ fn lock_of(session: &SessionId) -> usize {
     hasher.finish() as usize % crate::SESSION_LOCKS
 }
 
-fn decode_head(operation: &'static str, item: Item, parts: Vec<Item>, now: Timestamp) -> Result<Head, StoreError> {
+fn decode_head(
+    operation: &'static str,
+    item: Item,
+    parts: Vec<Item>,
+    now: Timestamp,
+) -> Result<Head, StoreError> {
     let version = number(&item, "version").unwrap_or(0);
     let written_by = text(&item, "written_by").unwrap_or_default().to_owned();
-    let mut head = Head { state: SessionState::default(), version, written_by, parts: parts.len() };
-    if item_is_alive(&item, now) {
+    let is_alive = item_is_alive(&item, now);
+    let mut head = Head {
+        state: SessionState::default(),
+        is_alive,
+        version,
+        written_by,
+        parts: parts.len(),
+    };
+    if is_alive {
         let mut body = bytes(&item, "body").unwrap_or_default().to_vec();
         for part in &parts {
             body.extend_from_slice(bytes(part, "body").unwrap_or_default());
         }
-        head.state = blob::decode(&body).map_err(|error| StoreError::unreadable(operation, error))?;
+        head.state =
+            blob::decode(&body).map_err(|error| StoreError::unreadable(operation, error))?;
     }
     Ok(head)
 }
@@ -437,15 +597,21 @@ fn binary(bytes: &[u8]) -> AttributeValue {
 }
 
 fn bytes<'a>(item: &'a Item, name: &str) -> Option<&'a [u8]> {
-    item.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref)
+    item.get(name)
+        .and_then(|value| value.as_b().ok())
+        .map(AsRef::as_ref)
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .map(String::as_str)
 }
 
 fn number(item: &Item, name: &str) -> Option<u64> {
-    item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok())
+    item.get(name)
+        .and_then(|value| value.as_n().ok())
+        .and_then(|number| number.parse().ok())
 }
 
 fn item_is_alive(item: &Item, now: Timestamp) -> bool {

@@ -27,6 +27,28 @@ pub const IDX_CUSTOMER_ID: &str = "idx_customer_id";
 /// Shards of one day in [`IDX_CREATED_AT`]: a partition takes 1,000 writes a second, so a day takes 8,000.
 pub const CREATED_AT_SHARDS: u128 = 8;
 
+/// One of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// `cart_tracking_events`.
+    CartEvents,
+    /// `tracker_sessions`.
+    Sessions,
+    /// `ask_ai_decisions`.
+    Decisions,
+}
+
+impl Table {
+    /// The attributes of its key, all of them strings.
+    pub(crate) fn key_attributes(self) -> &'static [&'static str] {
+        match self {
+            Self::CartEvents => &[CART_EVENT_ID],
+            Self::Sessions => &[SESSION, SESSION_ITEM],
+            Self::Decisions => &[SESSION, DECISION_ID],
+        }
+    }
+}
+
 /// The tables of one deployment.
 #[derive(Debug, Clone)]
 pub(crate) struct TableNames {
@@ -36,6 +58,14 @@ pub(crate) struct TableNames {
 }
 
 impl TableNames {
+    pub(crate) fn name(&self, table: Table) -> &str {
+        match table {
+            Table::CartEvents => &self.cart_events,
+            Table::Sessions => &self.sessions,
+            Table::Decisions => &self.decisions,
+        }
+    }
+
     /// The template's names behind the deployment's prefix.
     pub(crate) fn with_prefix(prefix: &str) -> Self {
         Self {

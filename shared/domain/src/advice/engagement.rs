@@ -75,11 +75,25 @@ impl Step {
     /// Trackers and Shopify's own pixel name the same thing differently.
     fn of(kind: &str) -> Option<Self> {
         match event_type(kind).as_str() {
-            "add_to_cart" | "product_added_to_cart" | "cart_add" | "added_to_cart" => Some(Self::AddToCart),
-            "remove_from_cart" | "product_removed_from_cart" | "cart_remove" | "removed_from_cart" => Some(Self::RemoveFromCart),
-            "checkout" | "checkout_started" | "begin_checkout" | "checkout_begin" | "buy_now" | "checkout_contact_info_submitted"
-            | "checkout_address_info_submitted" | "checkout_shipping_info_submitted" | "payment_info_submitted" => Some(Self::CheckoutBegun),
-            "checkout_completed" | "purchase" | "order_placed" | "order_completed" => Some(Self::OrderPlaced),
+            "add_to_cart" | "product_added_to_cart" | "cart_add" | "added_to_cart" => {
+                Some(Self::AddToCart)
+            }
+            "remove_from_cart"
+            | "product_removed_from_cart"
+            | "cart_remove"
+            | "removed_from_cart" => Some(Self::RemoveFromCart),
+            "checkout"
+            | "checkout_started"
+            | "begin_checkout"
+            | "checkout_begin"
+            | "buy_now"
+            | "checkout_contact_info_submitted"
+            | "checkout_address_info_submitted"
+            | "checkout_shipping_info_submitted"
+            | "payment_info_submitted" => Some(Self::CheckoutBegun),
+            "checkout_completed" | "purchase" | "order_placed" | "order_completed" => {
+                Some(Self::OrderPlaced)
+            }
             _ => None,
         }
     }
@@ -88,7 +102,16 @@ impl Step {
 /// An event's type in one spelling: `Add to cart` and `add-to-cart` are `add_to_cart`.
 #[must_use]
 pub fn event_type(kind: &str) -> String {
-    kind.trim().chars().map(|c| if matches!(c, ' ' | '-' | '.' | ':') { '_' } else { c.to_ascii_lowercase() }).collect()
+    kind.trim()
+        .chars()
+        .map(|c| {
+            if matches!(c, ' ' | '-' | '.' | ':') {
+                '_'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
 }
 
 impl Engagement {
@@ -96,8 +119,12 @@ impl Engagement {
     /// sends, count as now.
     #[must_use]
     pub fn of(record: &SessionRecord, now: Timestamp) -> Self {
-        let pages: BTreeMap<&str, Page> =
-            record.time_on_page.keys().chain(record.events.keys()).map(|name| (name.as_str(), Page::of(name))).collect();
+        let pages: BTreeMap<&str, Page> = record
+            .time_on_page
+            .keys()
+            .chain(record.events.keys())
+            .map(|name| (name.as_str(), Page::of(name)))
+            .collect();
         let kind_of = |name: &str| pages.get(name).map_or(PageKind::Other, Page::kind);
         let timeline = Timeline::of(record, kind_of);
 
@@ -120,18 +147,33 @@ impl Engagement {
         product_dwell_ms.sort_unstable_by(|a, b| b.cmp(a));
 
         let total_of = |step: Step| {
-            record.totals.by_type.iter().filter(|(kind, _)| Step::of(kind) == Some(step)).fold(0_u64, |sum, (_, count)| sum.saturating_add(*count))
+            record
+                .totals
+                .by_type
+                .iter()
+                .filter(|(kind, _)| Step::of(kind) == Some(step))
+                .fold(0_u64, |sum, (_, count)| sum.saturating_add(*count))
         };
-        let cart_items =
-            record.items_in_cart.unwrap_or_else(|| total_of(Step::AddToCart).saturating_sub(total_of(Step::RemoveFromCart)));
+        let cart_items = record.items_in_cart.unwrap_or_else(|| {
+            total_of(Step::AddToCart).saturating_sub(total_of(Step::RemoveFromCart))
+        });
         let cart_changed_at = record.cart_changed_at.max(timeline.cart_changed_at);
 
         let checkout = match (timeline.order_placed_at, timeline.checkout_seen_at) {
-            (Some(placed), seen) if cart_items == 0 || cart_changed_at.max(seen).is_none_or(|later| later <= placed) => {
+            (Some(placed), seen)
+                if cart_items == 0
+                    || cart_changed_at
+                        .max(seen)
+                        .is_none_or(|later| later <= placed) =>
+            {
                 Checkout::Completed
             }
-            (_, Some(seen)) => Checkout::Begun { idle_ms: Some(now.millis_since(seen)) },
-            (_, None) if checkout_page_seen || total_of(Step::CheckoutBegun) > 0 => Checkout::Begun { idle_ms: None },
+            (_, Some(seen)) => Checkout::Begun {
+                idle_ms: Some(now.millis_since(seen)),
+            },
+            (_, None) if checkout_page_seen || total_of(Step::CheckoutBegun) > 0 => {
+                Checkout::Begun { idle_ms: None }
+            }
             (_, None) => Checkout::NotSeen,
         };
 
@@ -144,9 +186,14 @@ impl Engagement {
             total_ms,
             pages: pages.len(),
             product_dwell_ms,
-            returned_to_cart: cart_changed_at.zip(timeline.visit_began_at).is_some_and(|(changed, began)| changed < began),
+            returned_to_cart: cart_changed_at
+                .zip(timeline.visit_began_at)
+                .is_some_and(|(changed, began)| changed < began),
             current_page: timeline.current_page.map(str::to_owned).or_else(|| {
-                let longest = record.time_on_page.iter().max_by_key(|(_, millis)| **millis)?;
+                let longest = record
+                    .time_on_page
+                    .iter()
+                    .max_by_key(|(_, millis)| **millis)?;
                 Some(longest.0.clone())
             }),
         }
@@ -190,11 +237,10 @@ impl<'a> Timeline<'a> {
             }
         }
         times.sort_unstable();
-        timeline.visit_began_at =
-            times.windows(2).rev().find_map(|pair| match pair {
-                [before, after] if after.millis_since(*before) >= VISIT_GAP_MS => Some(*after),
-                _ => None,
-            });
+        timeline.visit_began_at = times.windows(2).rev().find_map(|pair| match pair {
+            [before, after] if after.millis_since(*before) >= VISIT_GAP_MS => Some(*after),
+            _ => None,
+        });
         timeline
     }
 }

@@ -17,7 +17,17 @@ const WORD_CHARS: usize = 24;
 /// Letters and digits mixed in one word, from which on it is rather a token than a model's number.
 const MIXED_WORD_CHARS: usize = 12;
 /// Labels without a path that are told as they are.
-const LABELS: [&str; 9] = ["home", "index", "product", "collection", "cart", "checkout", "search", "landing", "blog"];
+const LABELS: [&str; 9] = [
+    "home",
+    "index",
+    "product",
+    "collection",
+    "cart",
+    "checkout",
+    "search",
+    "landing",
+    "blog",
+];
 /// How often a name is decoded: `%2540` is an `@` that was encoded twice.
 const DECODINGS: usize = 3;
 
@@ -82,14 +92,21 @@ impl Page {
         let name = decoded.trim();
         // After a scheme stands a host, and a host may hold a user's name.
         let (path, is_label) = match name.split_once("//") {
-            Some((before, rest)) if !before.contains(['/', '?', '#']) => (rest.find('/').map_or("", |slash| &rest[slash..]), false),
+            Some((before, rest)) if !before.contains(['/', '?', '#']) => {
+                (rest.find('/').map_or("", |slash| &rest[slash..]), false)
+            }
             _ => match name.find(['/', '?', '#']) {
                 Some(start) => (&name[start..], false),
                 None => (name, !name.is_empty()),
             },
         };
         let path = path.split(['?', '#', '&', ';']).next().unwrap_or_default();
-        let segments = path.split(['/', '\\']).map(str::trim).filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
+        let segments = path
+            .split(['/', '\\'])
+            .map(str::trim)
+            .filter(|segment| !segment.is_empty())
+            .map(str::to_owned)
+            .collect();
         Self { segments, is_label }
     }
 
@@ -110,7 +127,9 @@ impl Page {
                 "checkout" | "checkouts" => PageKind::Checkout,
                 "cart" if kind == PageKind::Other => PageKind::Cart,
                 "search" if kind == PageKind::Other => PageKind::Search,
-                "collections" | "collection" | "products" if kind == PageKind::Other => PageKind::Collection,
+                "collections" | "collection" | "products" if kind == PageKind::Other => {
+                    PageKind::Collection
+                }
                 "pages" | "blogs" | "policies" if kind == PageKind::Other => PageKind::Content,
                 "home" | "index" if !has_more && kind == PageKind::Other => PageKind::Home,
                 // `/en` and `/en-us` are the front page in another language.
@@ -124,8 +143,14 @@ impl Page {
     /// What tells two products apart, whatever collection or language they were opened in.
     #[must_use]
     pub fn product_handle(&self) -> Option<&str> {
-        let products = self.segments.iter().position(|segment| matches!(segment.as_str(), "products" | "product"))?;
-        self.segments.get(products + 1).map(String::as_str)
+        self.segments.get(self.products()? + 1).map(String::as_str)
+    }
+
+    /// Where the part is that announces a product.
+    fn products(&self) -> Option<usize> {
+        self.segments
+            .iter()
+            .position(|segment| matches!(segment.as_str(), "products" | "product"))
     }
 
     /// The path as it may be told to a third party: at most [`PATH_BYTES`] long, of letters, digits and
@@ -136,26 +161,56 @@ impl Page {
         // A label may be a page's title, and a title may greet somebody by name: only the usual ones are told.
         if self.is_label {
             let label = self.segments.first().map_or("", String::as_str);
-            return LABELS.iter().find(|told| label.eq_ignore_ascii_case(told)).map_or(MASK, |told| *told).to_owned();
+            return LABELS
+                .iter()
+                .find(|told| label.eq_ignore_ascii_case(told))
+                .map_or(MASK, |told| *told)
+                .to_owned();
         }
+        // The collection and the language in which a product was found are left out for its sake.
+        let start = match self.kind() {
+            PageKind::Product => self.products().unwrap_or(0),
+            _ => 0,
+        };
         let mut path = String::new();
         let mut is_customers = false;
-        for segment in &self.segments {
-            let told = if is_customers { Cow::Borrowed(MASK) } else { masked(segment) };
-            if path.len() + 1 + told.len() > PATH_BYTES {
-                // A part is told whole or not at all: a piece of a token is still a piece of it.
-                if path.len() + 1 + MASK.len() <= PATH_BYTES {
+        for segment in self.segments.iter().skip(start) {
+            let told = if is_customers { MASK } else { masked(segment) };
+            let room = PATH_BYTES.saturating_sub(path.len() + 1);
+            if told.len() > room {
+                // It consists of words, else it were masked; as many are told as there is room for.
+                let ends = told.match_indices(['-', '_']).map(|(end, _)| end);
+                if let Some(end) = ends.take_while(|end| *end <= room).last()
+                    && end > 0
+                {
                     path.push('/');
-                    path.push_str(MASK);
+                    path.push_str(&told[..end]);
                 }
                 break;
             }
             path.push('/');
-            path.push_str(&told);
+            path.push_str(told);
             is_customers = is_customers
-                || matches!(segment.to_ascii_lowercase().as_str(), "account" | "orders" | "customers" | "customer" | "checkout" | "checkouts" | "invoices" | "u" | "user" | "users" | "profile");
+                || matches!(
+                    segment.to_ascii_lowercase().as_str(),
+                    "account"
+                        | "orders"
+                        | "customers"
+                        | "customer"
+                        | "checkout"
+                        | "checkouts"
+                        | "invoices"
+                        | "u"
+                        | "user"
+                        | "users"
+                        | "profile"
+                );
         }
-        if path.is_empty() { "/".to_owned() } else { path }
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path
+        }
     }
 }
 
@@ -163,12 +218,20 @@ impl Page {
 #[must_use]
 pub fn is_private(word: &str) -> bool {
     let digits = word.chars().filter(|c| c.is_numeric()).count();
-    digits >= DIGITS_MASKED || word.contains(['@', '%', '=', '＠', ' ']) || word.split(['-', '_', '.', '~', ':']).any(is_opaque)
+    digits >= DIGITS_MASKED
+        || word.contains(['@', '%', '=', '＠', ' '])
+        || word.split(['-', '_', '.', '~', ':']).any(is_opaque)
 }
 
-fn masked(segment: &str) -> Cow<'_, str> {
-    let is_told = segment.chars().all(|c| c.is_alphanumeric() || "-_.~".contains(c));
-    if is_told && !is_private(segment) { Cow::Borrowed(segment) } else { Cow::Borrowed(MASK) }
+fn masked(segment: &str) -> &str {
+    let is_told = segment
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_.~".contains(c));
+    if is_told && !is_private(segment) {
+        segment
+    } else {
+        MASK
+    }
 }
 
 /// A word that no person would write: too long, or letters and digits or cases mixed at length.
@@ -176,13 +239,17 @@ fn is_opaque(word: &str) -> bool {
     let chars = word.chars().count();
     let has_digit = word.chars().any(char::is_numeric);
     let has_letter = word.chars().any(char::is_alphabetic);
-    let changes_case = word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+    let changes_case = word
+        .chars()
+        .zip(word.chars().skip(1))
+        .any(|(a, b)| a.is_lowercase() && b.is_uppercase());
     chars > WORD_CHARS || (chars >= MIXED_WORD_CHARS && ((has_digit && has_letter) || changes_case))
 }
 
 fn is_locale(segment: &str) -> bool {
     let mut parts = segment.split(['-', '_']);
-    let is_pair = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_pair =
+        |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
     parts.next().is_some_and(is_pair) && parts.next().is_none_or(is_pair) && parts.next().is_none()
 }
 
@@ -202,7 +269,11 @@ fn decode_once(name: &str) -> String {
     let bytes = name.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
-    let hex = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let hex = |at: usize| {
+        bytes
+            .get(at)
+            .and_then(|byte| char::from(*byte).to_digit(16))
+    };
     while let Some(byte) = bytes.get(index) {
         match (byte, hex(index + 1), hex(index + 2)) {
             (b'%', Some(high), Some(low)) => {
@@ -232,15 +303,46 @@ mod tests {
             ("/en-us", PageKind::Home, "/en-us"),
             ("https://shop.example", PageKind::Home, "/"),
             ("https://shop.example/?x=1", PageKind::Home, "/"),
-            ("/products/blue-linen-shirt", PageKind::Product, "/products/blue-linen-shirt"),
-            ("Product:/products/xyz?variant=41234567890", PageKind::Product, "/products/xyz"),
-            ("/collections/summer/products/hat", PageKind::Product, "/collections/summer/products/hat"),
+            (
+                "/products/blue-linen-shirt",
+                PageKind::Product,
+                "/products/blue-linen-shirt",
+            ),
+            (
+                "Product:/products/xyz?variant=41234567890",
+                PageKind::Product,
+                "/products/xyz",
+            ),
+            (
+                "/collections/summer/products/hat",
+                PageKind::Product,
+                "/products/hat",
+            ),
+            (
+                "/de/collections/neu/products/blaue-h%C3%BCte",
+                PageKind::Product,
+                "/products/blaue-hüte",
+            ),
+            (
+                "/products/mens-organic-cotton-crew-neck-t-shirt-navy-blue",
+                PageKind::Product,
+                "/products/mens-organic-cotton-crew-neck-t-shirt",
+            ),
+            ("/account/products/hat", PageKind::Account, "/account/*/*"),
             ("/collections/all", PageKind::Collection, "/collections/all"),
             ("/products", PageKind::Collection, "/products"),
             ("/cart", PageKind::Cart, "/cart"),
             ("/fr/cart/", PageKind::Cart, "/fr/cart"),
-            ("/checkouts/cn/Z2NwLXVzLWVhc3Qx/information", PageKind::Checkout, "/checkouts/*/*/*"),
-            ("/checkouts/cn/abc/thank-you", PageKind::ThankYou, "/checkouts/*/*/*"),
+            (
+                "/checkouts/cn/Z2NwLXVzLWVhc3Qx/information",
+                PageKind::Checkout,
+                "/checkouts/*/*/*",
+            ),
+            (
+                "/checkouts/cn/abc/thank-you",
+                PageKind::ThankYou,
+                "/checkouts/*/*/*",
+            ),
             ("/search?q=jane@example.com", PageKind::Search, "/search"),
             ("/pages/size-guide", PageKind::Content, "/pages/size-guide"),
             ("/account/orders/1a2b", PageKind::Account, "/account/*/*"),
@@ -259,7 +361,12 @@ mod tests {
 
     #[test]
     fn one_product_is_the_same_in_every_collection_and_language() {
-        for name in ["/products/hat", "/collections/summer/products/hat?variant=1", "/en-us/products/hat", "Hat:/products/hat#reviews"] {
+        for name in [
+            "/products/hat",
+            "/collections/summer/products/hat?variant=1",
+            "/en-us/products/hat",
+            "Hat:/products/hat#reviews",
+        ] {
             assert_eq!(Page::of(name).product_handle(), Some("hat"), "{name}");
         }
         assert_eq!(Page::of("/products").product_handle(), None);
@@ -268,15 +375,45 @@ mod tests {
     #[test]
     fn what_may_be_a_persons_is_masked() {
         for name in [
-            "/u/jane@example.com", "/welcome/jane@example.com", "/welcome/jane%40example.com", "/welcome/jane%2540example.com",
-            "/welcome/jane%252540example.com", "/welcome/%6Aane%40example%2Ecom", "https://jane:secret@shop.example/welcome", "//jane@shop.example/welcome",
-            "/welcome?email=jane", "/welcome%3Femail=jane", "/welcome;jane", "/welcome&name=jane", "/welcome#jane", "/account/jane", "/customers/jane",
-            "/welcome/name=jane", "Welcome back, jane", "jane@example.com", "/welcome/hello jane", "/welcome/jane\u{200b}@example.com",
+            "/u/jane@example.com",
+            "/welcome/jane@example.com",
+            "/welcome/jane%40example.com",
+            "/welcome/jane%2540example.com",
+            "/welcome/jane%252540example.com",
+            "/welcome/%6Aane%40example%2Ecom",
+            "https://jane:secret@shop.example/welcome",
+            "//jane@shop.example/welcome",
+            "/welcome?email=jane",
+            "/welcome%3Femail=jane",
+            "/welcome;jane",
+            "/welcome&name=jane",
+            "/welcome#jane",
+            "/account/jane",
+            "/customers/jane",
+            "/welcome/name=jane",
+            "Welcome back, jane",
+            "jane@example.com",
+            "/welcome/hello jane",
+            "/welcome/jane\u{200b}@example.com",
         ] {
-            assert!(!Page::of(name).masked_path().contains("jane"), "{name}: {}", Page::of(name).masked_path());
+            assert!(
+                !Page::of(name).masked_path().contains("jane"),
+                "{name}: {}",
+                Page::of(name).masked_path()
+            );
         }
-        for name in ["/track/15551234567", "/track/555-123-4567", "/r/550e8400-e29b-41d4-a716-446655440000", "/r/eyJhbGciOiJIUzI1NiJ9", "/r/deadbeefdeadbeefdeadbeefdeadbeef"] {
-            assert!(Page::of(name).masked_path().ends_with("/*"), "{name}: {}", Page::of(name).masked_path());
+        for name in [
+            "/track/15551234567",
+            "/track/555-123-4567",
+            "/r/550e8400-e29b-41d4-a716-446655440000",
+            "/r/eyJhbGciOiJIUzI1NiJ9",
+            "/r/deadbeefdeadbeefdeadbeefdeadbeef",
+        ] {
+            assert!(
+                Page::of(name).masked_path().ends_with("/*"),
+                "{name}: {}",
+                Page::of(name).masked_path()
+            );
         }
     }
 

@@ -37,7 +37,11 @@ const ITEMS_TOLD: u64 = 99;
 #[must_use]
 pub fn advise(record: &SessionRecord, now: Timestamp) -> Advice {
     let engagement = Engagement::of(record, now);
-    if engagement.cart_items > 0 { with_cart(&engagement) } else { without_cart(&engagement) }
+    if engagement.cart_items > 0 {
+        with_cart(&engagement)
+    } else {
+        without_cart(&engagement)
+    }
 }
 
 fn with_cart(engagement: &Engagement) -> Advice {
@@ -46,13 +50,20 @@ fn with_cart(engagement: &Engagement) -> Advice {
     let idle_ms = engagement.cart_idle_ms.unwrap_or(CART_ACTIVE_MS);
     match engagement.checkout {
         Checkout::Completed => return after_the_order(),
-        Checkout::Begun { idle_ms: Some(idle_ms) } if idle_ms < CHECKOUT_ACTIVE_MS => return in_the_checkout(),
+        Checkout::Begun {
+            idle_ms: Some(idle_ms),
+        } if idle_ms < CHECKOUT_ACTIVE_MS => return in_the_checkout(),
         Checkout::Begun { .. } => {
             return popup(Popup {
                 category: Category::Reminder,
                 trigger: "checkout_abandoned",
-                message: format!("You were almost done! {} still in your cart, ready when you are.", items.are()),
-                reason: format!("The shopper began the checkout and left it with {items} in the cart; a reminder makes it easy to go on."),
+                message: format!(
+                    "You were almost done! {} still in your cart, ready when you are.",
+                    items.are()
+                ),
+                reason: format!(
+                    "The shopper began the checkout and left it with {items} in the cart; a reminder makes it easy to go on."
+                ),
                 confidence: 0.85,
                 delay_ms: 2_000,
             });
@@ -71,7 +82,9 @@ fn with_cart(engagement: &Engagement) -> Advice {
             category: Category::Reminder,
             trigger: "returning_shopper",
             message: format!("Welcome back! {} still in your cart.", items.are()),
-            reason: format!("The shopper came back after half an hour or more to a cart with {items} from the earlier visit."),
+            reason: format!(
+                "The shopper came back after half an hour or more to a cart with {items} from the earlier visit."
+            ),
             confidence: 0.8,
             delay_ms: 3_000,
         });
@@ -80,8 +93,12 @@ fn with_cart(engagement: &Engagement) -> Advice {
         return popup(Popup {
             category: Category::Info,
             trigger: "items_in_cart",
-            message: format!("You have {items} in your cart. Any questions before you check out? We are happy to help."),
-            reason: format!("The cart holds {items} and no checkout was begun: for an order of this size an offer of help may settle it."),
+            message: format!(
+                "You have {items} in your cart. Any questions before you check out? We are happy to help."
+            ),
+            reason: format!(
+                "The cart holds {items} and no checkout was begun: for an order of this size an offer of help may settle it."
+            ),
             confidence: 0.8,
             delay_ms: 2_000,
         });
@@ -90,8 +107,14 @@ fn with_cart(engagement: &Engagement) -> Advice {
         return popup(Popup {
             category: Category::Reminder,
             trigger: "cart_idle",
-            message: format!("{} waiting in your cart. Ready to check out, or still looking around?", items.are()),
-            reason: format!("The cart with {items} has not changed for {} and no checkout was begun.", minutes(idle_ms)),
+            message: format!(
+                "{} waiting in your cart. Ready to check out, or still looking around?",
+                items.are()
+            ),
+            reason: format!(
+                "The cart with {items} has not changed for {} and no checkout was begun.",
+                minutes(idle_ms)
+            ),
             confidence: 0.75,
             delay_ms: 2_000,
         });
@@ -108,7 +131,9 @@ fn with_cart(engagement: &Engagement) -> Advice {
     }
     silence(
         "items_in_cart",
-        format!("The cart holds {items} and the shopper goes on browsing: nothing calls for a popup yet."),
+        format!(
+            "The cart holds {items} and the shopper goes on browsing: nothing calls for a popup yet."
+        ),
         0.6,
     )
 }
@@ -117,21 +142,36 @@ fn without_cart(engagement: &Engagement) -> Advice {
     match engagement.checkout {
         Checkout::Completed => return after_the_order(),
         // A direct purchase (`buy_now`) leads to the checkout past the cart.
-        Checkout::Begun { idle_ms: Some(idle_ms) } if idle_ms < CHECKOUT_ACTIVE_MS => return in_the_checkout(),
+        Checkout::Begun {
+            idle_ms: Some(idle_ms),
+        } if idle_ms < CHECKOUT_ACTIVE_MS => return in_the_checkout(),
         Checkout::Begun { .. } | Checkout::NotSeen => {}
     }
-    let compared = engagement.product_dwell_ms.iter().filter(|dwell| **dwell >= COMPARED_DWELL_MS).count();
+    let compared = engagement
+        .product_dwell_ms
+        .iter()
+        .filter(|dwell| **dwell >= COMPARED_DWELL_MS)
+        .count();
     if compared >= COMPARED_PRODUCTS {
         return popup(Popup {
             category: Category::Info,
             trigger: "product_comparison",
-            message: "Comparing a few favorites? Add them to your cart to keep them all in one place.".to_owned(),
-            reason: format!("The shopper has looked closely at {} products and put none into the cart.", told(compared as u64)),
+            message:
+                "Comparing a few favorites? Add them to your cart to keep them all in one place."
+                    .to_owned(),
+            reason: format!(
+                "The shopper has looked closely at {} products and put none into the cart.",
+                told(compared as u64)
+            ),
             confidence: 0.65,
             delay_ms: 4_000,
         });
     }
-    if engagement.product_dwell_ms.first().is_some_and(|dwell| *dwell >= PRODUCT_DWELL_MS) {
+    if engagement
+        .product_dwell_ms
+        .first()
+        .is_some_and(|dwell| *dwell >= PRODUCT_DWELL_MS)
+    {
         return popup(Popup {
             category: Category::Info,
             trigger: "product_dwell",
@@ -145,7 +185,9 @@ fn without_cart(engagement: &Engagement) -> Advice {
         return popup(Popup {
             category: Category::Info,
             trigger: "engagement",
-            message: "Looking for something special? Try the search, or ask us: we are happy to help.".to_owned(),
+            message:
+                "Looking for something special? Try the search, or ask us: we are happy to help."
+                    .to_owned(),
             reason: format!(
                 "The shopper has been browsing for {} with {} events, an empty cart and no product held in view.",
                 minutes(i64::try_from(engagement.total_ms).unwrap_or(i64::MAX)),
@@ -155,15 +197,27 @@ fn without_cart(engagement: &Engagement) -> Advice {
             delay_ms: 5_000,
         });
     }
-    silence("engagement", "Too little has happened in this session to tell what would help the shopper.".to_owned(), 0.6)
+    silence(
+        "engagement",
+        "Too little has happened in this session to tell what would help the shopper.".to_owned(),
+        0.6,
+    )
 }
 
 fn after_the_order() -> Advice {
-    silence("order_completed", "The shopper has placed an order, and the cart has not changed since.".to_owned(), 0.95)
+    silence(
+        "order_completed",
+        "The shopper has placed an order, and the cart has not changed since.".to_owned(),
+        0.95,
+    )
 }
 
 fn in_the_checkout() -> Advice {
-    silence("checkout_active", "The shopper is in the checkout: nothing may come between.".to_owned(), 0.95)
+    silence(
+        "checkout_active",
+        "The shopper is in the checkout: nothing may come between.".to_owned(),
+        0.95,
+    )
 }
 
 /// What a rule decides. The fields go into an [`Advice`] as they are: that every rule keeps the
@@ -190,7 +244,15 @@ fn popup(popup: Popup) -> Advice {
 }
 
 fn silence(trigger: &'static str, reason: String, confidence: f64) -> Advice {
-    Advice { show_popup: false, message: String::new(), reason, category: Category::None, trigger: trigger.to_owned(), confidence, delay_ms: 0 }
+    Advice {
+        show_popup: false,
+        message: String::new(),
+        reason,
+        category: Category::None,
+        trigger: trigger.to_owned(),
+        confidence,
+        delay_ms: 0,
+    }
 }
 
 /// A count of items in words: `1 item`, `7 items`, `more than 99 items`.
@@ -203,7 +265,11 @@ impl Items {
         let counted = self.to_string();
         let mut characters = counted.chars();
         let first = characters.next().map(|c| c.to_ascii_uppercase());
-        format!("{}{} {verb}", first.map(String::from).unwrap_or_default(), characters.as_str())
+        format!(
+            "{}{} {verb}",
+            first.map(String::from).unwrap_or_default(),
+            characters.as_str()
+        )
     }
 }
 
@@ -215,7 +281,11 @@ impl std::fmt::Display for Items {
 }
 
 fn told(count: u64) -> String {
-    if count > ITEMS_TOLD { format!("more than {ITEMS_TOLD}") } else { count.to_string() }
+    if count > ITEMS_TOLD {
+        format!("more than {ITEMS_TOLD}")
+    } else {
+        count.to_string()
+    }
 }
 
 /// A time in words, in minutes, hours or days, rounded down.
@@ -276,7 +346,15 @@ mod tests {
 
         fn event(mut self, page: &str, kind: &str, ago: i64) -> Self {
             let at = Timestamp::from_millis(NOW - ago);
-            self.0.events.entry(page.into()).or_default().push(SessionEvent { kind: kind.into(), at, fields: serde_json::Map::new() });
+            self.0
+                .events
+                .entry(page.into())
+                .or_default()
+                .push(SessionEvent {
+                    kind: kind.into(),
+                    at,
+                    fields: serde_json::Map::new(),
+                });
             self.counted(kind, 1)
         }
 
@@ -290,89 +368,233 @@ mod tests {
     #[test]
     fn each_situation_has_its_own_advice() {
         let cases: Vec<(&str, Session, bool, Category, &str)> = vec![
-            ("an empty session", session(), false, Category::None, "engagement"),
-            ("a glance", session().spent("/", 10 * SECOND).event("/", "view", SECOND), false, Category::None, "engagement"),
-            ("a page left open", session().spent("/", HOUR).event("/", "view", SECOND), false, Category::None, "engagement"),
-            ("a long search", session().spent("/", 2 * MINUTE).spent("/collections/all", MINUTE).counted("view", 20), true, Category::Info, "engagement"),
-            ("one product for long", session().spent("/products/hat", 90 * SECOND), true, Category::Info, "product_dwell"),
+            (
+                "an empty session",
+                session(),
+                false,
+                Category::None,
+                "engagement",
+            ),
+            (
+                "a glance",
+                session().spent("/", 10 * SECOND).event("/", "view", SECOND),
+                false,
+                Category::None,
+                "engagement",
+            ),
+            (
+                "a page left open",
+                session().spent("/", HOUR).event("/", "view", SECOND),
+                false,
+                Category::None,
+                "engagement",
+            ),
+            (
+                "a long search",
+                session()
+                    .spent("/", 2 * MINUTE)
+                    .spent("/collections/all", MINUTE)
+                    .counted("view", 20),
+                true,
+                Category::Info,
+                "engagement",
+            ),
+            (
+                "one product for long",
+                session().spent("/products/hat", 90 * SECOND),
+                true,
+                Category::Info,
+                "product_dwell",
+            ),
             (
                 "one product in two places",
-                session().spent("/products/hat", 50 * SECOND).spent("/collections/all/products/hat?variant=1", 50 * SECOND),
+                session()
+                    .spent("/products/hat", 50 * SECOND)
+                    .spent("/collections/all/products/hat?variant=1", 50 * SECOND),
                 true,
                 Category::Info,
                 "product_dwell",
             ),
             (
                 "three products compared",
-                session().spent("/products/a", 15 * SECOND).spent("/products/b", 200 * SECOND).spent("/products/c", 20 * SECOND),
+                session()
+                    .spent("/products/a", 15 * SECOND)
+                    .spent("/products/b", 200 * SECOND)
+                    .spent("/products/c", 20 * SECOND),
                 true,
                 Category::Info,
                 "product_comparison",
             ),
-            ("a cart just filled", session().cart(2).changed(10 * SECOND), false, Category::None, "cart_active"),
-            ("a large cart being filled", session().cart(9).changed(29 * SECOND), false, Category::None, "cart_active"),
-            ("a small cart while browsing", session().cart(2).changed(MINUTE), false, Category::None, "items_in_cart"),
-            ("a small cart of unknown age", session().cart(2), false, Category::None, "items_in_cart"),
-            ("a large cart", session().cart(5).changed(30 * SECOND), true, Category::Info, "items_in_cart"),
-            ("a large cart of unknown age", session().cart(7), true, Category::Info, "items_in_cart"),
-            ("a doubt on the cart's page", session().cart(1).changed(90 * SECOND).spent("/cart", MINUTE), true, Category::Info, "cart_dwell"),
-            ("an idle cart", session().cart(1).changed(5 * MINUTE), true, Category::Reminder, "cart_idle"),
-            ("a cart known by its events", session().event("/", "add_to_cart", 6 * MINUTE), true, Category::Reminder, "cart_idle"),
+            (
+                "a cart just filled",
+                session().cart(2).changed(10 * SECOND),
+                false,
+                Category::None,
+                "cart_active",
+            ),
+            (
+                "a large cart being filled",
+                session().cart(9).changed(29 * SECOND),
+                false,
+                Category::None,
+                "cart_active",
+            ),
+            (
+                "a small cart while browsing",
+                session().cart(2).changed(MINUTE),
+                false,
+                Category::None,
+                "items_in_cart",
+            ),
+            (
+                "a small cart of unknown age",
+                session().cart(2),
+                false,
+                Category::None,
+                "items_in_cart",
+            ),
+            (
+                "a large cart",
+                session().cart(5).changed(30 * SECOND),
+                true,
+                Category::Info,
+                "items_in_cart",
+            ),
+            (
+                "a large cart of unknown age",
+                session().cart(7),
+                true,
+                Category::Info,
+                "items_in_cart",
+            ),
+            (
+                "a doubt on the cart's page",
+                session()
+                    .cart(1)
+                    .changed(90 * SECOND)
+                    .spent("/cart", MINUTE),
+                true,
+                Category::Info,
+                "cart_dwell",
+            ),
+            (
+                "an idle cart",
+                session().cart(1).changed(5 * MINUTE),
+                true,
+                Category::Reminder,
+                "cart_idle",
+            ),
+            (
+                "a cart known by its events",
+                session().event("/", "add_to_cart", 6 * MINUTE),
+                true,
+                Category::Reminder,
+                "cart_idle",
+            ),
             (
                 "a cart emptied again",
-                session().event("/", "add_to_cart", 6 * MINUTE).event("/", "remove_from_cart", 5 * MINUTE),
+                session().event("/", "add_to_cart", 6 * MINUTE).event(
+                    "/",
+                    "remove_from_cart",
+                    5 * MINUTE,
+                ),
                 false,
                 Category::None,
                 "engagement",
             ),
             (
                 "a return to a cart",
-                session().cart(3).changed(2 * HOUR).event("/", "view", 2 * HOUR).event("/", "view", SECOND),
+                session()
+                    .cart(3)
+                    .changed(2 * HOUR)
+                    .event("/", "view", 2 * HOUR)
+                    .event("/", "view", SECOND),
                 true,
                 Category::Reminder,
                 "returning_shopper",
             ),
             (
                 "a long visit without a pause",
-                session().cart(3).changed(40 * MINUTE).event("/", "view", 40 * MINUTE).event("/", "view", 20 * MINUTE).event("/", "view", SECOND),
+                session()
+                    .cart(3)
+                    .changed(40 * MINUTE)
+                    .event("/", "view", 40 * MINUTE)
+                    .event("/", "view", 20 * MINUTE)
+                    .event("/", "view", SECOND),
                 true,
                 Category::Reminder,
                 "cart_idle",
             ),
             (
                 "in the checkout",
-                session().cart(3).changed(9 * MINUTE).event("/checkouts/cn/1/information", "page_view", 30 * SECOND),
+                session().cart(3).changed(9 * MINUTE).event(
+                    "/checkouts/cn/1/information",
+                    "page_view",
+                    30 * SECOND,
+                ),
                 false,
                 Category::None,
                 "checkout_active",
             ),
-            ("in the checkout past the cart", session().event("/products/hat", "buy_now", MINUTE), false, Category::None, "checkout_active"),
+            (
+                "in the checkout past the cart",
+                session().event("/products/hat", "buy_now", MINUTE),
+                false,
+                Category::None,
+                "checkout_active",
+            ),
             (
                 "a checkout left",
-                session().cart(3).changed(9 * MINUTE).event("/", "checkout_started", 8 * MINUTE),
+                session()
+                    .cart(3)
+                    .changed(9 * MINUTE)
+                    .event("/", "checkout_started", 8 * MINUTE),
                 true,
                 Category::Reminder,
                 "checkout_abandoned",
             ),
-            ("a checkout that only the totals know", session().cart(3).counted("begin-checkout", 1), true, Category::Reminder, "checkout_abandoned"),
-            ("a checkout that only the times know", session().cart(3).spent("/checkout", MINUTE), true, Category::Reminder, "checkout_abandoned"),
+            (
+                "a checkout that only the totals know",
+                session().cart(3).counted("begin-checkout", 1),
+                true,
+                Category::Reminder,
+                "checkout_abandoned",
+            ),
+            (
+                "a checkout that only the times know",
+                session().cart(3).spent("/checkout", MINUTE),
+                true,
+                Category::Reminder,
+                "checkout_abandoned",
+            ),
             (
                 "an order",
-                session().cart(0).event("/", "checkout_started", 8 * MINUTE).event("/", "checkout_completed", 5 * MINUTE).spent("/products/hat", HOUR),
+                session()
+                    .cart(0)
+                    .event("/", "checkout_started", 8 * MINUTE)
+                    .event("/", "checkout_completed", 5 * MINUTE)
+                    .spent("/products/hat", HOUR),
                 false,
                 Category::None,
                 "order_completed",
             ),
             (
                 "an order, told by its page, before the cart's count follows",
-                session().cart(3).changed(9 * MINUTE).event("/checkouts/cn/1/thank-you", "page_view", MINUTE),
+                session().cart(3).changed(9 * MINUTE).event(
+                    "/checkouts/cn/1/thank-you",
+                    "page_view",
+                    MINUTE,
+                ),
                 false,
                 Category::None,
                 "order_completed",
             ),
             (
                 "a new cart after an order",
-                session().cart(1).changed(6 * MINUTE).event("/", "purchase", 20 * MINUTE),
+                session()
+                    .cart(1)
+                    .changed(6 * MINUTE)
+                    .event("/", "purchase", 20 * MINUTE),
                 true,
                 Category::Reminder,
                 "cart_idle",
@@ -380,7 +602,11 @@ mod tests {
         ];
         for (name, session, show_popup, category, trigger) in cases {
             let advice = advise(&session.0, Timestamp::from_millis(NOW));
-            assert_eq!((advice.show_popup(), advice.category(), advice.trigger()), (show_popup, category, trigger), "{name}: {advice:?}");
+            assert_eq!(
+                (advice.show_popup(), advice.category(), advice.trigger()),
+                (show_popup, category, trigger),
+                "{name}: {advice:?}"
+            );
         }
     }
 
@@ -394,22 +620,51 @@ mod tests {
             .event("/", "click", 19 * MINUTE)
             .event("/cart", "view", 18 * MINUTE);
         let advice = advise(&seed.0, Timestamp::from_millis(NOW));
-        assert_eq!((advice.show_popup(), advice.category(), advice.trigger(), advice.delay_ms()), (true, Category::Info, "items_in_cart", 2_000));
-        assert_eq!(advice.message(), "You have 7 items in your cart. Any questions before you check out? We are happy to help.");
+        assert_eq!(
+            (
+                advice.show_popup(),
+                advice.category(),
+                advice.trigger(),
+                advice.delay_ms()
+            ),
+            (true, Category::Info, "items_in_cart", 2_000)
+        );
+        assert_eq!(
+            advice.message(),
+            "You have 7 items in your cart. Any questions before you check out? We are happy to help."
+        );
     }
 
     #[test]
     fn counts_are_told_in_good_english() {
-        for (items, told) in [(1, "1 item is"), (2, "2 items are"), (99, "99 items are"), (100, "More than 99 items are"), (u64::MAX, "More than 99 items are")] {
-            let advice = advise(&session().cart(items).counted("checkout_started", 1).0, Timestamp::from_millis(NOW));
-            assert_eq!(advice.message(), format!("You were almost done! {told} still in your cart, ready when you are."));
+        for (items, told) in [
+            (1, "1 item is"),
+            (2, "2 items are"),
+            (99, "99 items are"),
+            (100, "More than 99 items are"),
+            (u64::MAX, "More than 99 items are"),
+        ] {
+            let advice = advise(
+                &session().cart(items).counted("checkout_started", 1).0,
+                Timestamp::from_millis(NOW),
+            );
+            assert_eq!(
+                advice.message(),
+                format!("You were almost done! {told} still in your cart, ready when you are.")
+            );
         }
-        assert_eq!((minutes(5 * MINUTE), minutes(3 * HOUR), minutes(100 * HOUR)), ("5 minutes".into(), "3 hours".into(), "4 days".into()));
+        assert_eq!(
+            (minutes(5 * MINUTE), minutes(3 * HOUR), minutes(100 * HOUR)),
+            ("5 minutes".into(), "3 hours".into(), "4 days".into())
+        );
     }
 
     #[test]
     fn a_clock_that_runs_ahead_is_taken_for_now() {
-        let advice = advise(&session().cart(9).changed(-HOUR).0, Timestamp::from_millis(NOW));
+        let advice = advise(
+            &session().cart(9).changed(-HOUR).0,
+            Timestamp::from_millis(NOW),
+        );
         assert_eq!(advice.trigger(), "cart_active");
     }
 
@@ -422,12 +677,22 @@ mod tests {
             "/products/[a-c]",
             ".{0,20}",
         ];
-        let kind = prop_oneof![Just("view".to_owned()), Just("add_to_cart".to_owned()), Just("checkout_started".to_owned()), Just("purchase".to_owned()), ".{0,10}"];
+        let kind = prop_oneof![
+            Just("view".to_owned()),
+            Just("add_to_cart".to_owned()),
+            Just("checkout_started".to_owned()),
+            Just("purchase".to_owned()),
+            ".{0,10}"
+        ];
         let time = prop_oneof![NOW - 3 * HOUR..NOW + HOUR, any::<i64>()];
         (
             proptest::option::of(prop_oneof![0..10_u64, any::<u64>()]),
             proptest::option::of(time.clone()),
-            proptest::collection::btree_map(page.clone(), prop_oneof![0..200_000_u64, any::<u64>()], 0..8),
+            proptest::collection::btree_map(
+                page.clone(),
+                prop_oneof![0..200_000_u64, any::<u64>()],
+                0..8,
+            ),
             proptest::collection::vec((page, kind, time), 0..30),
         )
             .prop_map(|(items, changed, spent, events)| {

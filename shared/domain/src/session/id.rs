@@ -12,7 +12,12 @@ use crate::limits::SESSION_ID_CHARS;
 #[serde(transparent)]
 pub struct SessionId(String);
 
-const PLACEHOLDERS: [&str; 4] = ["null", "undefined", "[object object]", "00000000-0000-0000-0000-000000000000"];
+const PLACEHOLDERS: [&str; 4] = [
+    "null",
+    "undefined",
+    "[object object]",
+    "00000000-0000-0000-0000-000000000000",
+];
 
 impl SessionId {
     /// Takes a session id.
@@ -25,13 +30,21 @@ impl SessionId {
         if text.is_empty() {
             return Err(Reason::Required);
         }
-        if PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder)) {
+        if PLACEHOLDERS
+            .iter()
+            .any(|placeholder| text.eq_ignore_ascii_case(placeholder))
+        {
             return Err(Reason::Placeholder);
         }
         if text.chars().count() > SESSION_ID_CHARS {
-            return Err(Reason::TooLong { max: SESSION_ID_CHARS });
+            return Err(Reason::TooLong {
+                max: SESSION_ID_CHARS,
+            });
         }
-        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)) {
+        if text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte))
+        {
             Ok(Self(text.to_owned()))
         } else {
             Err(Reason::NotASessionId)
@@ -60,12 +73,20 @@ mod tests {
         assert!(SessionId::parse("af4bac4d-077a-4756-91d0-fa2570fd206f").is_ok());
         assert!(SessionId::parse(" a:b.c_d-1 ").is_ok());
         assert_eq!(SessionId::parse(" "), Err(Reason::Required));
-        for text in ["null", "Undefined", "[object Object]", "00000000-0000-0000-0000-000000000000"] {
+        for text in [
+            "null",
+            "Undefined",
+            "[object Object]",
+            "00000000-0000-0000-0000-000000000000",
+        ] {
             assert_eq!(SessionId::parse(text), Err(Reason::Placeholder), "{text}");
         }
         for text in ["a b", "a/b", "ä", "a\0b", "a@b"] {
             assert_eq!(SessionId::parse(text), Err(Reason::NotASessionId), "{text}");
         }
-        assert_eq!(SessionId::parse(&"a".repeat(129)), Err(Reason::TooLong { max: 128 }));
+        assert_eq!(
+            SessionId::parse(&"a".repeat(129)),
+            Err(Reason::TooLong { max: 128 })
+        );
     }
 }

@@ -121,7 +121,11 @@ pub(super) enum Times {
     /// Since the session began; the maximum counts.
     Snapshot(BTreeMap<String, u64>),
     /// Since the last envelope; the sum over distinct envelopes counts.
-    Envelope { id: u64, at: Timestamp, times: BTreeMap<String, u64> },
+    Envelope {
+        id: u64,
+        at: Timestamp,
+        times: BTreeMap<String, u64>,
+    },
 }
 
 impl Times {
@@ -202,17 +206,30 @@ impl SessionMessage {
         let state = problems.note("state", body.state.into_option()).flatten();
         let session = problems.note(
             "session",
-            parse_session(&body.session, state.as_ref().map_or(&Scalar::Absent, |state| &state.session)),
+            parse_session(
+                &body.session,
+                state
+                    .as_ref()
+                    .map_or(&Scalar::Absent, |state| &state.session),
+            ),
         );
-        let store_name = problems.note("storeName", StoreName::parse_optional(&body.store_name)).flatten();
+        let store_name = problems
+            .note("storeName", StoreName::parse_optional(&body.store_name))
+            .flatten();
         let seq = problems.note("seq", parse_seq(&body.seq)).flatten();
-        let sent_at = problems.note("sentAt", Timestamp::parse(&body.sent_at)).flatten();
-        let envelope_id = state.as_ref().map(|state| envelope_id(session.as_ref(), &body.reason, &body.ts, state));
+        let sent_at = problems
+            .note("sentAt", Timestamp::parse(&body.sent_at))
+            .flatten();
+        let envelope_id = state
+            .as_ref()
+            .map(|state| envelope_id(session.as_ref(), &body.reason, &body.ts, state));
         let (items_in_cart, time_on_page, events) = match state {
             Some(state) => (state.items_in_cart, state.time_on_page, state.events),
             None => (body.items_in_cart, body.time_on_page, body.events),
         };
-        let time_on_page = problems.note("timeOnPage", time_on_page.into_option()).flatten();
+        let time_on_page = problems
+            .note("timeOnPage", time_on_page.into_option())
+            .flatten();
         let pages = problems.note("events", events.into_option()).flatten();
         problems.into_result()?;
 
@@ -220,16 +237,26 @@ impl SessionMessage {
         let ts = body.ts.as_f64().and_then(Timestamp::from_tracker);
         let newest_event = events.iter().map(|event| event.at).max();
         let at = sent_at.or(ts).or(newest_event);
-        let times = time_on_page.map(|times| parse_times(times.0, envelope_id.is_some())).unwrap_or_default();
+        let times = time_on_page
+            .map(|times| parse_times(times.0, envelope_id.is_some()))
+            .unwrap_or_default();
         Ok(Self {
             // A session that could not be read is among the problems above.
             session: session.ok_or_else(|| crate::ParseError::new("session", Reason::Required))?,
             store_name,
-            cart: whole(&items_in_cart).map(|count| CartStamp { at: at.unwrap_or(now), seq, count }),
+            cart: whole(&items_in_cart).map(|count| CartStamp {
+                at: at.unwrap_or(now),
+                seq,
+                count,
+            }),
             times: match envelope_id {
                 None => Times::Snapshot(times),
                 // `sentAt` is left out of an envelope's identity, so it must not date the envelope either.
-                Some(id) => Times::Envelope { id, at: ts.or(newest_event).unwrap_or_default(), times },
+                Some(id) => Times::Envelope {
+                    id,
+                    at: ts.or(newest_event).unwrap_or_default(),
+                    times,
+                },
             },
             events,
             dropped,
@@ -269,16 +296,25 @@ fn parse_seq(value: &Scalar) -> Result<Option<u64>, Reason> {
 /// A number of items or milliseconds: negative counts as 0, fractions are dropped. `None` for what is no number.
 fn whole(value: &Value) -> Option<u64> {
     // A float becomes the nearest integer that it can: negative ones 0, too large ones the cap.
-    value.as_u64().or_else(|| value.as_f64().map(|number| number as u64)).map(|number| number.min(SAFE_INTEGER))
+    value
+        .as_u64()
+        .or_else(|| value.as_f64().map(|number| number as u64))
+        .map(|number| number.min(SAFE_INTEGER))
 }
 
 fn parse_times(pages: BTreeMap<String, Value>, add: bool) -> BTreeMap<String, u64> {
     let mut times = BTreeMap::new();
     for (page, time) in pages {
         // Two long names may be one after the cut; then their times merge as those of two messages would.
-        let total: &mut u64 = times.entry(cut_chars(&page, EVENT_STRING_CHARS).to_owned()).or_default();
+        let total: &mut u64 = times
+            .entry(cut_chars(&page, EVENT_STRING_CHARS).to_owned())
+            .or_default();
         let time = whole(&time).unwrap_or(0);
-        *total = if add { total.saturating_add(time) } else { time.max(*total) };
+        *total = if add {
+            total.saturating_add(time)
+        } else {
+            time.max(*total)
+        };
     }
     times
 }
@@ -288,7 +324,11 @@ fn parse_events(pages: BTreeMap<String, Value>) -> (Vec<MessageEvent>, Vec<Dropp
     let mut equals: HashMap<u64, u64> = HashMap::new();
     for (page, list) in pages {
         let page = cut_chars(&page, EVENT_STRING_CHARS);
-        let drop = |index, reason| Dropped { page: page.to_owned(), index, reason };
+        let drop = |index, reason| Dropped {
+            page: page.to_owned(),
+            index,
+            reason,
+        };
         let Value::Array(list) = list else {
             dropped.push(drop(None, DropReason::PageNotAList));
             continue;
@@ -298,7 +338,9 @@ fn parse_events(pages: BTreeMap<String, Value>) -> (Vec<MessageEvent>, Vec<Dropp
                 Ok(mut event) => {
                     let ordinal = equals.entry(event.id).or_default();
                     // Equal events of one message are told apart by their count, and only by it.
-                    event.id = event.id.wrapping_add(ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    event.id = event
+                        .id
+                        .wrapping_add(ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                     *ordinal += 1;
                     events.push(event);
                 }
@@ -310,9 +352,16 @@ fn parse_events(pages: BTreeMap<String, Value>) -> (Vec<MessageEvent>, Vec<Dropp
 }
 
 fn parse_event(page: &str, index: usize, event: Value) -> Result<MessageEvent, DropReason> {
-    let Value::Object(mut fields) = event else { return Err(DropReason::NotAnObject) };
-    let Some(Value::String(kind)) = fields.remove("type") else { return Err(DropReason::NoType) };
-    let ts = fields.remove("ts").and_then(|ts| ts.as_f64()).ok_or(DropReason::NoTime)?;
+    let Value::Object(mut fields) = event else {
+        return Err(DropReason::NotAnObject);
+    };
+    let Some(Value::String(kind)) = fields.remove("type") else {
+        return Err(DropReason::NoType);
+    };
+    let ts = fields
+        .remove("ts")
+        .and_then(|ts| ts.as_f64())
+        .ok_or(DropReason::NoTime)?;
     let at = Timestamp::from_tracker(ts).ok_or(DropReason::TimeOutOfRange)?;
     // The identity is of what was sent, before anything is cut off.
     let mut hash = IdentityHash::new();
@@ -327,7 +376,14 @@ fn parse_event(page: &str, index: usize, event: Value) -> Result<MessageEvent, D
     if kind.len() + fields.len() > EVENT_BYTES {
         return Err(DropReason::TooLarge);
     }
-    Ok(MessageEvent { page: page.to_owned(), index, kind, at, id, fields })
+    Ok(MessageEvent {
+        page: page.to_owned(),
+        index,
+        kind,
+        at,
+        id,
+        fields,
+    })
 }
 
 fn cut_strings(value: &mut Value) {
@@ -372,7 +428,11 @@ impl IdentityHash {
     /// The first 64 bits: among the some 100,000 events that a session remembers, two of them agree by
     /// chance once in three billion sessions.
     fn finish(self) -> u64 {
-        self.0.finalize().iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
+        self.0
+            .finalize()
+            .iter()
+            .take(8)
+            .fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
 
     fn tag(&mut self, kind: u8, length: usize) {

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::message::{CartStamp, Times};
 use super::{DropReason, Dropped, SessionEvent, SessionId, SessionMessage, SessionRecord, Totals};
-use crate::limits::{EVENT_BYTES_PER_SESSION, EVENT_TYPES_PER_SESSION, EVENTS_PER_SESSION, PAGES_PER_SESSION, SAFE_INTEGER};
+use crate::limits::{
+    EVENT_BYTES_PER_SESSION, EVENT_TYPES_PER_SESSION, EVENTS_PER_SESSION, PAGES_PER_SESSION,
+    SAFE_INTEGER,
+};
 use crate::{StoreName, Timestamp};
 
 /// Entries in the state from which on they are moved into a segment: with some 150 events a flush,
@@ -39,7 +42,10 @@ struct Name(String);
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+        self.0
+            .len()
+            .cmp(&other.0.len())
+            .then_with(|| self.0.cmp(&other.0))
     }
 }
 
@@ -95,7 +101,9 @@ impl Entry {
     }
 
     fn bytes(&self) -> usize {
-        self.event.as_ref().map_or(0, |event| event.page.len() + event.kind.len() + event.fields.len())
+        self.event.as_ref().map_or(0, |event| {
+            event.page.len() + event.kind.len() + event.fields.len()
+        })
     }
 }
 
@@ -188,14 +196,26 @@ impl SessionState {
             let first = times.partition_point(|at| *at < segment.oldest);
             times.get(first).is_some_and(|at| *at <= segment.newest)
         };
-        self.segments.iter().filter(reaches_into).map(|segment| segment.number).collect()
+        self.segments
+            .iter()
+            .filter(reaches_into)
+            .map(|segment| segment.number)
+            .collect()
     }
 
     /// Adds a message that arrived at `now`. `known` holds the identities of the segments that
     /// [`Self::overlapping`] named.
     #[must_use]
-    pub fn merge(&mut self, message: &SessionMessage, known: &HashSet<u64>, now: Timestamp) -> Merged {
-        let mut merged = Merged { dropped: message.dropped.clone(), ..Merged::default() };
+    pub fn merge(
+        &mut self,
+        message: &SessionMessage,
+        known: &HashSet<u64>,
+        now: Timestamp,
+    ) -> Merged {
+        let mut merged = Merged {
+            dropped: message.dropped.clone(),
+            ..Merged::default()
+        };
         merged.changed |= self.bind_store(message);
         merged.changed |= self.admit_pages(message);
         merged.changed |= self.admit_types(message);
@@ -224,7 +244,11 @@ impl SessionState {
     /// Gives every page of the message its place, as far as there are places.
     fn admit_pages(&mut self, message: &SessionMessage) -> bool {
         let mut changed = false;
-        let pages = message.events.iter().map(|event| &event.page).chain(message.times.pages().keys());
+        let pages = message
+            .events
+            .iter()
+            .map(|event| &event.page)
+            .chain(message.times.pages().keys());
         let mut last_seen = None;
         for page in pages {
             // Events come page by page.
@@ -232,7 +256,11 @@ impl SessionState {
                 continue;
             }
             let name = Name(page.clone());
-            let has_room = self.pages.len() < PAGES_PER_SESSION || self.pages.last_key_value().is_some_and(|(last, _)| name < *last);
+            let has_room = self.pages.len() < PAGES_PER_SESSION
+                || self
+                    .pages
+                    .last_key_value()
+                    .is_some_and(|(last, _)| name < *last);
             if has_room && !self.pages.contains_key(&name) {
                 self.pages.insert(name, Page::default());
                 changed = true;
@@ -253,7 +281,8 @@ impl SessionState {
         let mut changed = false;
         for event in &message.events {
             let name = Name(event.kind.clone());
-            let has_room = self.types.len() < EVENT_TYPES_PER_SESSION || self.types.last().is_some_and(|last| name < *last);
+            let has_room = self.types.len() < EVENT_TYPES_PER_SESSION
+                || self.types.last().is_some_and(|last| name < *last);
             if has_room && self.types.insert(name) {
                 changed = true;
                 if self.types.len() > EVENT_TYPES_PER_SESSION
@@ -269,16 +298,27 @@ impl SessionState {
     }
 
     /// Adds the events and times that were not there before.
-    fn add_entries(&mut self, message: &SessionMessage, known: &HashSet<u64>, dropped: &mut Vec<Dropped>) -> bool {
+    fn add_entries(
+        &mut self,
+        message: &SessionMessage,
+        known: &HashSet<u64>,
+        dropped: &mut Vec<Dropped>,
+    ) -> bool {
         let mut changed = false;
         let mut recent: HashSet<u64> = self.recent.iter().map(|entry| entry.id).collect();
         let forgotten_until = self.forgotten_until;
         let mut is_new = |id: u64, at: Timestamp| {
-            forgotten_until.is_none_or(|until| at > until) && !known.contains(&id) && recent.insert(id)
+            forgotten_until.is_none_or(|until| at > until)
+                && !known.contains(&id)
+                && recent.insert(id)
         };
         for event in &message.events {
             let Some(page) = self.pages.get_mut(&Name(event.page.clone())) else {
-                dropped.push(Dropped { page: event.page.clone(), index: Some(event.index), reason: DropReason::TooManyPages });
+                dropped.push(Dropped {
+                    page: event.page.clone(),
+                    index: Some(event.index),
+                    reason: DropReason::TooManyPages,
+                });
                 continue;
             };
             if !is_new(event.id, event.at) {
@@ -291,8 +331,16 @@ impl SessionState {
             } else {
                 page.other_types += 1;
             }
-            let event_kept = StoredEvent { page: event.page.clone(), kind: event.kind.clone(), fields: event.fields.clone() };
-            let entry = Entry { at: event.at, id: event.id, event: Some(event_kept) };
+            let event_kept = StoredEvent {
+                page: event.page.clone(),
+                kind: event.kind.clone(),
+                fields: event.fields.clone(),
+            };
+            let entry = Entry {
+                at: event.at,
+                id: event.id,
+                event: Some(event_kept),
+            };
             page.bytes += entry.bytes() as u64;
             self.recent.push(entry);
         }
@@ -311,7 +359,11 @@ impl SessionState {
                 // An envelope without times may be counted any number of times.
                 if times.values().any(|time| *time > 0) && is_new(*id, *at) {
                     changed = true;
-                    self.recent.push(Entry { at: *at, id: *id, event: None });
+                    self.recent.push(Entry {
+                        at: *at,
+                        id: *id,
+                        event: None,
+                    });
                     for (name, time) in times {
                         if let Some(page) = self.pages.get_mut(&Name(name.clone())) {
                             page.envelope_ms = Some(page.envelope_ms.unwrap_or(0) + time);
@@ -344,10 +396,18 @@ impl SessionState {
         for entry in entries {
             segment_bytes += entry.bytes();
             match segments.last_mut() {
-                Some(segment) if segment_bytes <= SEGMENT_BYTES && segment.entries.len() < SEGMENT_ENTRIES => segment.entries.push(entry),
+                Some(segment)
+                    if segment_bytes <= SEGMENT_BYTES
+                        && segment.entries.len() < SEGMENT_ENTRIES =>
+                {
+                    segment.entries.push(entry)
+                }
                 _ => {
                     segment_bytes = entry.bytes();
-                    segments.push(Segment { number: self.next_segment, entries: vec![entry] });
+                    segments.push(Segment {
+                        number: self.next_segment,
+                        entries: vec![entry],
+                    });
                     self.next_segment += 1;
                 }
             }
@@ -362,7 +422,9 @@ impl SessionState {
         let mut retired = Vec::new();
         while retired.len() < RETIRED_AT_ONCE {
             let with_content = || self.segments.iter().filter(|segment| segment.has_content);
-            let Some(oldest) = with_content().map(|segment| segment.newest).min() else { break };
+            let Some(oldest) = with_content().map(|segment| segment.newest).min() else {
+                break;
+            };
             let newer = || with_content().filter(|segment| segment.oldest > oldest);
             let events: u64 = newer().map(|segment| segment.events).sum();
             let bytes: u64 = newer().map(|segment| segment.bytes).sum();
@@ -371,7 +433,11 @@ impl SessionState {
             if !is_covered {
                 break;
             }
-            for segment in self.segments.iter_mut().filter(|segment| segment.has_content && segment.newest == oldest) {
+            for segment in self
+                .segments
+                .iter_mut()
+                .filter(|segment| segment.has_content && segment.newest == oldest)
+            {
                 segment.has_content = false;
                 retired.push(segment.number);
             }
@@ -383,7 +449,11 @@ impl SessionState {
     fn forget(&mut self) -> Vec<u64> {
         let mut forgotten = Vec::new();
         while self.segments.len() > SEGMENTS {
-            let Some(oldest) = (0..self.segments.len()).min_by_key(|index| self.segments[*index].newest) else { break };
+            let Some(oldest) =
+                (0..self.segments.len()).min_by_key(|index| self.segments[*index].newest)
+            else {
+                break;
+            };
             let segment = self.segments.swap_remove(oldest);
             self.forgotten_until = self.forgotten_until.max(Some(segment.newest));
             forgotten.push(segment.number);
@@ -396,7 +466,11 @@ impl SessionState {
     #[must_use]
     pub fn newest_segments(&self, events: usize) -> Vec<u64> {
         let mut missing = events.saturating_sub(self.recent.len()) as u64;
-        let mut segments: Vec<_> = self.segments.iter().filter(|segment| segment.has_content).collect();
+        let mut segments: Vec<_> = self
+            .segments
+            .iter()
+            .filter(|segment| segment.has_content)
+            .collect();
         segments.sort_unstable_by_key(|segment| std::cmp::Reverse(segment.newest));
         let mut newest = Vec::new();
         for segment in segments {
@@ -420,7 +494,10 @@ impl SessionState {
                 *totals.by_type.entry(kind.0.clone()).or_default() += count;
             }
             if page.snapshot_ms.is_some() || page.envelope_ms.is_some() {
-                let time = page.snapshot_ms.unwrap_or(0).saturating_add(page.envelope_ms.unwrap_or(0));
+                let time = page
+                    .snapshot_ms
+                    .unwrap_or(0)
+                    .saturating_add(page.envelope_ms.unwrap_or(0));
                 time_on_page.insert(name.0.clone(), time.min(SAFE_INTEGER));
             }
         }
@@ -451,7 +528,11 @@ impl SessionState {
                 cart_changed_at = Some(at);
             }
             let fields = serde_json::from_str(&event.fields).unwrap_or_default();
-            events.entry(event.page).or_default().push(SessionEvent { kind: event.kind, at, fields });
+            events.entry(event.page).or_default().push(SessionEvent {
+                kind: event.kind,
+                at,
+                fields,
+            });
         }
         SessionRecord {
             session,
@@ -472,8 +553,16 @@ impl SegmentInfo {
         let times = || segment.entries.iter().map(|entry| entry.at);
         Self {
             number: segment.number,
-            events: segment.entries.iter().filter(|entry| entry.event.is_some()).count() as u64,
-            bytes: segment.entries.iter().map(|entry| entry.bytes() as u64).sum(),
+            events: segment
+                .entries
+                .iter()
+                .filter(|entry| entry.event.is_some())
+                .count() as u64,
+            bytes: segment
+                .entries
+                .iter()
+                .map(|entry| entry.bytes() as u64)
+                .sum(),
             oldest: times().min().unwrap_or_default(),
             newest: times().max().unwrap_or_default(),
             has_content: true,

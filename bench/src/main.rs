@@ -1,0 +1,64 @@
+//! The bench: what a cold start, an invocation and a byte of the functions cost against an empty one, and
+//! how many requests the local gateway takes. Prints ratios, not verdicts; see README.md beside it.
+
+mod bootstrap;
+mod callgrind;
+mod cold_start;
+mod events;
+mod failure;
+mod gateway;
+mod report;
+mod scratch;
+mod size;
+mod throughput;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::bootstrap::Release;
+use crate::failure::BenchResult;
+
+/// Measures Shoptrail: ratios on standard output, progress on standard error
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Cli {
+    /// Take the release binaries as they are, without building them first
+    #[arg(long, global = true)]
+    no_build: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Start to first Runtime API poll, and instructions of init and per invocation (needs valgrind)
+    ColdStart(cold_start::Options),
+    /// Requests per second of the local gateway, and the cost as one session grows (needs wrk)
+    Throughput(throughput::Options),
+    /// Zip size of each function, and its memory after a number of invocations
+    Size(size::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::progress(&format!("bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> BenchResult<()> {
+    let release = Release::find()?;
+    if !cli.no_build {
+        release.build().await?;
+    }
+    match cli.what {
+        What::ColdStart(options) => cold_start::run(&release, &options).await,
+        What::Throughput(options) => throughput::run(&release, &options).await,
+        What::Size(options) => size::run(&release, &options).await,
+    }
+}

@@ -1,0 +1,118 @@
+//! API Gateway's events through the real bootstrap: every `events/cart-tracking-*.json`.
+
+use std::collections::BTreeSet;
+
+use shoptrail_local::testing::{Answer, Fault, Function, TestDb, assert_log};
+
+const FUNCTION: Function = Function {
+    name: "cart-tracking",
+    bootstrap: env!("CARGO_BIN_EXE_cart-tracking"),
+};
+
+/// What lets a storefront track without a credential, until there are credentials.
+const PUBLIC: &[(&str, &str)] = &[("PUBLIC_INGEST", "all")];
+
+#[tokio::test]
+async fn every_event_is_answered_as_its_name_says() {
+    let db = TestDb::start().await;
+    FUNCTION.assert_events_cover_its_routes(db.template(), &[]);
+    // On AWS's defaults a cart event wants a credential.
+    let strict = FUNCTION.start(db.endpoint_url(), &[]).await;
+    let public = FUNCTION.start(db.endpoint_url(), PUBLIC).await;
+
+    let mut answers = Vec::new();
+    for event in FUNCTION.events() {
+        let answer = event
+            .replay(if event.status == 401 {
+                &strict
+            } else {
+                &public
+            })
+            .await;
+        answer.assert_as_named();
+        insta::assert_json_snapshot!(answer.name(), answer.snapshot());
+        answers.push(answer);
+    }
+
+    // Every answered 200 is there, once, and nothing else is.
+    let answered: BTreeSet<String> = answers
+        .iter()
+        .filter(|answer| answer.status() == 200)
+        .map(|answer| answer.json()["data"]["id"].as_str().unwrap().to_owned())
+        .collect();
+    let events = db
+        .client()
+        .scan()
+        .table_name("cart_tracking_events")
+        .send()
+        .await
+        .unwrap();
+    let ids = events
+        .items()
+        .iter()
+        .map(|item| item["id"].as_s().unwrap().clone());
+    let stored: BTreeSet<String> = ids.filter(|id| id.starts_with("cart-event-")).collect();
+    assert_eq!(stored, answered);
+
+    let (unauthorized, others): (Vec<&Answer>, Vec<&Answer>) =
+        answers.iter().partition(|answer| answer.status() == 401);
+    assert_log(&strict, &unauthorized).await;
+    assert_log(&public, &others).await;
+}
+
+#[tokio::test]
+async fn a_wrong_credential_is_refused_even_where_none_is_needed() {
+    let db = TestDb::start().await;
+    let public = FUNCTION.start(db.endpoint_url(), PUBLIC).await;
+    for case in [
+        "track-wrong-key-401",
+        "track-wrong-bearer-401",
+        "track-app-proxy-signature-401",
+    ] {
+        FUNCTION.event(case).replay(&public).await.assert_as_named();
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_with_the_first_id_and_time() {
+    let db = TestDb::start().await;
+    let public = FUNCTION.start(db.endpoint_url(), PUBLIC).await;
+    let first = FUNCTION
+        .event("track-idempotent-200")
+        .replay(&public)
+        .await
+        .json();
+    let repeat = FUNCTION
+        .event("track-idempotent-repeat-200")
+        .replay(&public)
+        .await
+        .json();
+    assert_eq!(first["data"]["id"], repeat["data"]["id"]);
+    assert_eq!(first["data"]["createdAt"], repeat["data"]["createdAt"]);
+    assert_eq!(
+        (&first["data"]["duplicate"], &repeat["data"]["duplicate"]),
+        (&().into(), &true.into())
+    );
+}
+
+#[tokio::test]
+async fn without_its_database_it_says_so_in_time() {
+    let db = TestDb::start().await;
+    FUNCTION
+        .during_outages(&db, PUBLIC, async |host, fault| {
+            for case in ["track-success-200", "track-idempotent-200"] {
+                let answer = FUNCTION.event(case).replay(host).await;
+                match fault {
+                    Fault::Pass => answer.assert_as_named(),
+                    _ => answer.assert_unavailable(),
+                }
+            }
+            // What is wrong with a request is told without the database.
+            FUNCTION
+                .event("track-missing-store-400")
+                .replay(host)
+                .await
+                .assert_as_named();
+        })
+        .await;
+}

@@ -1,0 +1,70 @@
+//! Decisions are found while they live.
+
+use shoptrail_domain::advice::{Advice, ProposedAdvice, Source};
+use shoptrail_local::testing::TestDb;
+use shoptrail_storage::DecisionRecord;
+
+use crate::support::{now, session, store};
+
+fn decision(id: &str) -> DecisionRecord {
+    let proposed = ProposedAdvice {
+        show_popup: true,
+        message: "Free returns within 30 days.".into(),
+        reason: "The cart is full.".into(),
+        category: "info".into(),
+        trigger: "items_in_cart".into(),
+        confidence: 0.92,
+        delay_ms: 2_000.0,
+    };
+    DecisionRecord {
+        session: "s-1".into(),
+        decision_id: id.into(),
+        session_version: 3,
+        store_name: None,
+        source: Source::Rules,
+        advice: Advice::parse(proposed).unwrap(),
+        asked: None,
+        failure: None,
+        created_at: now().to_iso(),
+        reusable_until: Some(now().plus_millis(60_000)),
+        expires_at: now().plus_days(1).as_secs(),
+    }
+}
+
+#[tokio::test]
+async fn the_newest_decision_is_found_until_it_expires() {
+    let db = TestDb::start().await;
+    let store = store(&db);
+    assert_eq!(
+        store.find_latest_decision(&session(), now()).await.unwrap(),
+        None
+    );
+    for id in ["a", "c", "b"] {
+        store.record_decision(&decision(id)).await.unwrap();
+    }
+    assert_eq!(
+        store.find_latest_decision(&session(), now()).await.unwrap(),
+        Some(decision("c"))
+    );
+    assert_eq!(
+        store
+            .find_latest_decision(&session(), now().plus_days(1))
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[test]
+fn a_decision_holds_for_its_session_as_it_was() {
+    assert!(decision("a").is_reusable(3, now()));
+    assert!(!decision("a").is_reusable(4, now()));
+    assert!(!decision("a").is_reusable(3, now().plus_millis(60_000)));
+    assert!(
+        DecisionRecord {
+            reusable_until: None,
+            ..decision("a")
+        }
+        .is_reusable(3, now().plus_days(9))
+    );
+}
