@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bootstrap::{Database, Watched};
-use crate::failure::{BenchResult, Failure, io};
+use crate::failure::{BenchResult, Failure};
 use crate::scratch::Scratch;
 
 /// How long the function may take, after its last answer, to poll again and to come to rest.

@@ -1,7 +1,9 @@
 -- Requests for wrk. Arguments: what to send (healthz, track, ingest-new, ingest-known), and a seed, so that
 -- no two runs name the same sessions and events.
 
-local what, seed, number, thread_number
+local what, seed, number
+-- Set by `setup`, so a global one.
+thread_number = 0
 
 local threads = 0
 

@@ -6,10 +6,9 @@
     reason = "clippy.toml lets tests fail so, but not their helpers"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -19,16 +18,8 @@ use shoptrail_local::tables::{client, local_store_config};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in.
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shoptrail-local"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .stdin(Stdio::null());
-    command
-}
+mod support;
+use support::{Gateway, command};
 
 /// Runs the binary to its end, which must come soon.
 fn refusal(mut command: Command) -> (Output, String) {
@@ -53,76 +44,6 @@ fn refusal(mut command: Command) -> (Output, String) {
         "{complaint}"
     );
     (output, complaint)
-}
-
-struct Gateway {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    url: String,
-    welcome: String,
-}
-
-impl Gateway {
-    /// Starts the binary on a free port and waits until it says what it serves.
-    fn start(mut command: Command) -> Self {
-        let mut child = command
-            .args(["--port", "0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut welcome = String::new();
-        while !welcome.contains("Ctrl-C") {
-            assert!(
-                output.read_line(&mut welcome).unwrap() > 0,
-                "it started: {welcome}"
-            );
-        }
-        let url = welcome
-            .lines()
-            .next()
-            .unwrap()
-            .split_once("serves ")
-            .unwrap()
-            .1
-            .to_owned();
-        Self {
-            child,
-            output,
-            url,
-            welcome,
-        }
-    }
-
-    fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    /// Waits for the end after a signal.
-    fn ended(mut self) -> std::process::ExitStatus {
-        // A full pipe must not hold it.
-        self.output.read_to_string(&mut String::new()).unwrap();
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 async fn track(url: &str, product: &str) -> Option<String> {

@@ -43,7 +43,7 @@ async fn every_route_leads_to_a_function_that_has_it() {
         let RouteMatch::Path { path, method } = &route.matches else {
             continue;
         };
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let (status, body) = answer(&gateway, method.as_deref().unwrap_or("GET"), &path).await;
         assert_ne!(status, 405, "{route:?}");
         assert_ne!(body["message"], "There is no such route", "{route:?}");

@@ -61,6 +61,17 @@ async fn every_event_is_answered_as_its_name_says() {
 }
 
 #[tokio::test]
+async fn size_and_media_type_are_judged_before_the_credential() {
+    let db = TestDb::start().await;
+    let strict = FUNCTION.start(db.endpoint_url(), &[]).await;
+    for case in ["track-too-large-413", "track-media-type-415"] {
+        FUNCTION.event(case).replay(&strict).await.assert_as_named();
+    }
+    let unread = FUNCTION.event("track-not-json-400").replay(&strict).await;
+    assert_eq!(unread.status(), 401, "a body is read after the credential");
+}
+
+#[tokio::test]
 async fn a_wrong_credential_is_refused_even_where_none_is_needed() {
     let db = TestDb::start().await;
     let public = FUNCTION.start(db.endpoint_url(), PUBLIC).await;

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
@@ -29,6 +31,8 @@ pub enum Fault {
     /// Requests reach the database and take effect, and their answers are lost: the connection
     /// breaks instead. This is what makes a retry a repetition.
     LoseAnswer,
+    /// All works but the first write: that takes effect and its answer is lost.
+    LoseFirstWrite,
     /// 400 `ProvisionedThroughputExceededException`.
     Throttle,
     /// 500 `InternalServerError`.
@@ -97,6 +101,7 @@ async fn run(
     mut inbox: mpsc::Receiver<(Fault, oneshot::Sender<()>)>,
 ) {
     let mut fault = Fault::Pass;
+    let mut lost = Arc::new(AtomicBool::new(false));
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     loop {
@@ -111,6 +116,7 @@ async fn run(
                 // The proxy was dropped.
                 let Some((next, done)) = command else { return };
                 fault = next;
+                lost = Arc::new(AtomicBool::new(false));
                 if fault == Fault::Refuse {
                     listener = None;
                 } else if listener.is_none() {
@@ -125,7 +131,7 @@ async fn run(
             }
             accepted = accept => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, engine, fault));
+                    connections.spawn(serve(stream, engine, fault, Arc::clone(&lost)));
                 }
                 while connections.try_join_next().is_some() {}
             }
@@ -133,10 +139,11 @@ async fn run(
     }
 }
 
-async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault) {
+async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault, lost: Arc<AtomicBool>) {
     let result = match fault {
         Fault::Pass => pass(stream, engine).await,
         Fault::LoseAnswer => lose_answer(stream, engine).await,
+        Fault::LoseFirstWrite => lose_first_write(stream, engine, &lost).await,
         Fault::Throttle => {
             answer(
                 stream,
@@ -183,6 +190,42 @@ async fn lose_answer(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()
                 length => requests.write_all(&chunk[..length]).await?,
             },
             answered = answers.read_u8() => return answered.map(|_| ()),
+        }
+    }
+}
+
+/// Passes on what goes to and fro, until the answer to a write begins and none was `lost` before.
+async fn lose_first_write(
+    mut stream: TcpStream,
+    engine: SocketAddr,
+    lost: &AtomicBool,
+) -> io::Result<()> {
+    let mut onward = TcpStream::connect(engine).await?;
+    onward.set_nodelay(true)?;
+    let (mut from, mut to) = stream.split();
+    let (mut answers, mut requests) = onward.split();
+    let (mut request, mut answer) = ([0_u8; 16 * 1024], [0_u8; 16 * 1024]);
+    let mut is_write = false;
+    loop {
+        tokio::select! {
+            read = from.read(&mut request) => {
+                let chunk = &request[..read?];
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                // A request's head arrives whole, and in it the operation's name.
+                is_write |= [".PutItem", ".TransactWriteItems"].iter().any(|name| {
+                    chunk.windows(name.len()).any(|window| window == name.as_bytes())
+                });
+                requests.write_all(chunk).await?;
+            }
+            read = answers.read(&mut answer) => {
+                let chunk = &answer[..read?];
+                if chunk.is_empty() || (is_write && !lost.swap(true, Ordering::SeqCst)) {
+                    return Ok(());
+                }
+                to.write_all(chunk).await?;
+            }
         }
     }
 }

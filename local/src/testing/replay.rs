@@ -3,6 +3,9 @@
 //!
 //! A file is `<function>-<case>-<status>.json`. The files of a function are replayed in the order of
 //! their names on one database, so `…-200` may prepare what `…-repeat-200` finds.
+//!
+//! The functions' tests keep each answer as a snapshot. After a change that is wanted,
+//! `INSTA_UPDATE=always cargo test --test lambda` writes them anew.
 #![expect(
     clippy::expect_used,
     reason = "a test without its events or answers cannot go on"
@@ -175,7 +178,8 @@ impl Function {
             let key = format!("{} {}", route.method, route.path);
             let succeeds =
                 |sample: &SampleEvent| sample.status < 400 && is_of(route, route_of(&sample.event));
-            // A failure is whatever goes wrong on the path: most documents can only be asked for wrongly.
+            // A failure is whatever goes wrong on the path, a wrong method included: with most documents
+            // nothing else can.
             let fails = |sample: &SampleEvent| {
                 sample.status >= 400
                     && is_of(route, routes::find(&method(route), path(&sample.event)))

@@ -64,11 +64,37 @@ fn is_label(label: &str) -> bool {
         && label.chars().all(|c| c.is_alphanumeric() || c == '-')
 }
 
+/// The text with every address in it, written plainly or for a URL, as `j***@example.com`: for what has to
+/// be named to the client although it may hold a person's address.
+pub(crate) fn mask_addresses(text: &str) -> String {
+    let is_local = |c: char| c.is_alphanumeric() || ".!#$%&'*+=?^_`{|}~-".contains(c);
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, sign)) = ["@", "%40"]
+        .iter()
+        .filter_map(|sign| Some((rest.find(sign)?, *sign)))
+        .min()
+    {
+        // What stands right before the sign, as far back as an address may reach.
+        let local = rest[..at]
+            .rfind(|c| !is_local(c) || "?&=".contains(c))
+            .map_or(0, |end| {
+                end + rest[end..].chars().next().map_or(0, char::len_utf8)
+            });
+        masked.push_str(&rest[..local]);
+        masked.extend(rest[local..at].chars().next());
+        if local < at {
+            masked.push_str("***");
+        }
+        masked.push_str(sign);
+        rest = &rest[at + sign.len()..];
+    }
+    masked + rest
+}
+
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = self.0.chars().next().unwrap_or('*');
-        let domain = self.0.rsplit_once('@').map_or("", |(_, domain)| domain);
-        write!(f, "{first}***@{domain}")
+        f.write_str(&mask_addresses(&self.0))
     }
 }
 
@@ -108,6 +134,25 @@ mod tests {
             format!("{:?}", Email::parse("jane@example.com")),
             "Ok(j***@example.com)"
         );
+    }
+
+    #[test]
+    fn addresses_within_a_text_are_masked() {
+        for (text, masked) in [
+            (
+                "/account?email=jane.doe@example.com&x=1",
+                "/account?email=j***@example.com&x=1",
+            ),
+            ("/a/jane%40example.com", "/a/j***%40example.com"),
+            (
+                "jane@example.com, Älla@example.com",
+                "j***@example.com, Ä***@example.com",
+            ),
+            ("/@handle @", "/@handle @"),
+            ("/products/x", "/products/x"),
+        ] {
+            assert_eq!(mask_addresses(text), masked);
+        }
     }
 
     #[test]

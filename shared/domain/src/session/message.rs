@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::SessionId;
+use crate::email::mask_addresses;
 use crate::error::Problems;
 use crate::limits::{EVENT_BYTES, EVENT_STRING_CHARS, SAFE_INTEGER};
 use crate::text::cut_chars;
@@ -152,7 +153,7 @@ pub(super) struct MessageEvent {
 /// An event that was left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Dropped {
-    /// The page, as the message named it (cut at 1,024 characters).
+    /// The page, as the message named it (cut at 1,024 characters, e-mail addresses masked).
     pub page: String,
     /// Where the event stood in the page's list; absent where the whole page is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +161,16 @@ pub struct Dropped {
     /// The rule that was broken.
     #[schema(value_type = String)]
     pub reason: DropReason,
+}
+
+impl Dropped {
+    pub(super) fn new(page: &str, index: Option<usize>, reason: DropReason) -> Self {
+        Self {
+            page: mask_addresses(page),
+            index,
+            reason,
+        }
+    }
 }
 
 /// Why an event was left out.
@@ -324,11 +335,7 @@ fn parse_events(pages: BTreeMap<String, Value>) -> (Vec<MessageEvent>, Vec<Dropp
     let mut equals: HashMap<u64, u64> = HashMap::new();
     for (page, list) in pages {
         let page = cut_chars(&page, EVENT_STRING_CHARS);
-        let drop = |index, reason| Dropped {
-            page: page.to_owned(),
-            index,
-            reason,
-        };
+        let drop = |index, reason| Dropped::new(page, index, reason);
         let Value::Array(list) = list else {
             dropped.push(drop(None, DropReason::PageNotAList));
             continue;

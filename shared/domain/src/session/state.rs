@@ -314,11 +314,11 @@ impl SessionState {
         };
         for event in &message.events {
             let Some(page) = self.pages.get_mut(&Name(event.page.clone())) else {
-                dropped.push(Dropped {
-                    page: event.page.clone(),
-                    index: Some(event.index),
-                    reason: DropReason::TooManyPages,
-                });
+                dropped.push(Dropped::new(
+                    &event.page,
+                    Some(event.index),
+                    DropReason::TooManyPages,
+                ));
                 continue;
             };
             if !is_new(event.id, event.at) {

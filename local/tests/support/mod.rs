@@ -1,0 +1,97 @@
+//! The real binary, started and stopped as a person would.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test binary takes what it needs of it"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shoptrail-local"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// The running binary; ended when dropped.
+pub(crate) struct Gateway {
+    pub(crate) child: Child,
+    output: BufReader<ChildStdout>,
+    pub(crate) url: String,
+    pub(crate) welcome: String,
+}
+
+impl Gateway {
+    /// Starts the binary on a free port and waits until it says what it serves. Its log is thrown away.
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stderr(Stdio::null());
+        Self::start_logging(command)
+    }
+
+    /// The same, with the log going where the command says.
+    pub(crate) fn start_logging(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut welcome = String::new();
+        while !welcome.contains("Ctrl-C") {
+            assert!(
+                output.read_line(&mut welcome).unwrap() > 0,
+                "it started: {welcome}"
+            );
+        }
+        let url = welcome
+            .lines()
+            .next()
+            .unwrap()
+            .split_once("serves ")
+            .unwrap()
+            .1
+            .to_owned();
+        Self {
+            child,
+            output,
+            url,
+            welcome,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end after a signal.
+    pub(crate) fn ended(mut self) -> std::process::ExitStatus {
+        // A full pipe must not hold it.
+        self.output.read_to_string(&mut String::new()).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
