@@ -205,8 +205,8 @@ impl Gateway {
     pub async fn answer(&self, peer: IpAddr, request: Request<Body>) -> Response<Body> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let is_tracker = match routes::find(request.method(), request.uri().path()) {
-            Match::Found(route) => route.is_tracker(),
-            Match::OtherMethod(_) | Match::NotFound => false,
+            Match::Found(route) | Match::OtherMethod { route, .. } => route.is_tracker(),
+            Match::NotFound => false,
         };
         match self.pass_on(peer, request, &request_id).await {
             Ok(answer) => answer,

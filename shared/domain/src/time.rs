@@ -109,10 +109,10 @@ impl Timestamp {
     }
 
     /// A tracker's `ts`: milliseconds, or seconds when it is below 100,000,000,000; fractions of a
-    /// millisecond are dropped. `None` outside the years 1970 to 9999.
+    /// millisecond are dropped. A negative one counts as 0; `None` after the year 9999.
     pub(crate) fn from_tracker(ts: f64) -> Option<Self> {
         let millis = if ts < SECONDS_BELOW { ts * 1000.0 } else { ts };
-        (millis >= 0.0 && millis <= LAST_MILLIS as f64).then_some(Self(millis as i64))
+        (millis <= LAST_MILLIS as f64).then_some(Self(millis.max(0.0) as i64))
     }
 
     fn exactly(millis: i64) -> Result<Self, Reason> {
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(millis(100_000_000_000.0), Some(100_000_000_000));
         assert_eq!(millis(99_999_999_999.0), Some(99_999_999_999_000));
         assert_eq!(millis(0.0), Some(0));
-        assert_eq!(millis(-1.0), None);
+        assert_eq!(millis(-1.0), Some(0));
         assert_eq!(millis(1e300), None);
         assert_eq!(millis(f64::NAN), None);
     }

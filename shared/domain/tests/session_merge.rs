@@ -229,7 +229,7 @@ fn what_is_wrong_in_one_event_costs_that_event() {
     let mut too_large = json!({ "type": "fat", "ts": 1 });
     too_large.as_object_mut().unwrap().extend(fat);
     let message = message(json!({ "session": "s-1", "events": {
-        "/": [7, { "ts": 1 }, { "type": 1, "ts": 1 }, { "type": "a" }, { "type": "a", "ts": "1" }, { "type": "a", "ts": -1 }, too_large,
+        "/": [7, { "ts": 1 }, { "type": 1, "ts": 1 }, { "type": "a" }, { "type": "a", "ts": "1" }, { "type": "a", "ts": 1e300 }, too_large,
               { "type": "ok", "ts": 1, "nested": { "text": long } }],
         "/no-list": { "type": "a", "ts": 1 },
     } }));

@@ -176,7 +176,7 @@ impl ApiError {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported Media Type",
                 "UNSUPPORTED_MEDIA_TYPE",
-                "The body must be JSON",
+                "The body must be JSON, uncompressed",
             ),
             Self::RateLimited { .. } => answer(
                 StatusCode::TOO_MANY_REQUESTS,

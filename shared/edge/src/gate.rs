@@ -7,11 +7,12 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Limited};
+use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::{Caller, RequestContext};
@@ -21,11 +22,12 @@ use crate::{ApiError, App, Config, trust};
 
 /// The handlers behind the gate.
 pub fn gated(handlers: Router<App>, app: App) -> Router {
-    handlers
+    let handlers = handlers
         .fallback(|| async { ApiError::NotFound(NO_ROUTE) })
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn_with_state(app.clone(), pass))
-        .with_state(app)
+        .with_state(app.clone());
+    // Around the router and not within it: a router adds headers of its own to what its routes answer.
+    Router::new().fallback_service(from_fn_with_state(app, pass).layer(handlers))
 }
 
 const NO_ROUTE: &str = "There is no such route";
@@ -38,7 +40,13 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
     let origin = request.headers().get(ORIGIN).cloned();
     let found = routes::find(&method, &path);
 
-    let (route, origins, answer) = match &found {
+    // What the path is of, whatever the method: it says who may read the answer and how an error looks.
+    let known = match &found {
+        Match::Found(route) | Match::OtherMethod { route, .. } => Some(*route),
+        Match::NotFound => None,
+    };
+    let origins = known.and_then(|route| origins_for(&app.config, route));
+    let (route, answer) = match found {
         Match::Found(route) => {
             let answer = match judge(&app.config, route, request).await {
                 Ok(mut request) => {
@@ -47,44 +55,25 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
                 }
                 Err(error) => error.into_response(),
             };
-            (route.path, origins_for(&app.config, route), answer)
+            (route.path, answer)
         }
-        Match::OtherMethod(methods) if method == Method::OPTIONS => {
-            let wanted = request
-                .headers()
-                .get(ACCESS_CONTROL_REQUEST_METHOD)
-                .and_then(|wanted| wanted.to_str().ok());
-            let wanted = wanted
-                .and_then(|wanted| wanted.parse().ok())
-                .unwrap_or(method.clone());
-            let origins = match routes::find(&wanted, &path) {
-                Match::Found(route) => origins_for(&app.config, route),
-                _ => None,
-            };
-            (
-                "preflight",
-                origins,
-                answer_preflight(methods, origins, origin.as_ref()),
-            )
-        }
-        Match::OtherMethod(methods) => (
-            "unknown",
-            None,
-            ApiError::MethodNotAllowed {
-                allow: methods.clone(),
+        Match::OtherMethod { allow, .. } => match (&origin, origins) {
+            (Some(origin), Some(origins)) if method == Method::OPTIONS => {
+                ("preflight", answer_preflight(&allow, origins, origin))
             }
-            .into_response(),
-        ),
-        Match::NotFound => (
-            "unknown",
-            None,
-            ApiError::NotFound(NO_ROUTE).into_response(),
-        ),
+            _ => (
+                "unknown",
+                ApiError::MethodNotAllowed { allow }.into_response(),
+            ),
+        },
+        Match::NotFound => ("unknown", ApiError::NotFound(NO_ROUTE).into_response()),
     };
 
     let error = answer.extensions().get::<ApiError>().cloned();
     let mut answer = match &error {
-        Some(error) => error.to_response(context.request_id(), routes::is_tracker_path(&path)),
+        Some(error) => {
+            error.to_response(context.request_id(), known.is_some_and(Route::is_tracker))
+        }
         None => answer,
     };
     if let Some(origins) = origins {
@@ -172,15 +161,8 @@ fn origins_for<'a>(config: &'a Config, route: &Route) -> Option<&'a Origins> {
     }
 }
 
-fn answer_preflight(
-    methods: &str,
-    origins: Option<&Origins>,
-    origin: Option<&HeaderValue>,
-) -> Response {
-    let is_allowed = origin
-        .and_then(|origin| origin.to_str().ok())
-        .is_some_and(|origin| origins.is_some_and(|origins| origins.allow(origin)));
-    if is_allowed {
+fn answer_preflight(methods: &str, origins: &Origins, origin: &HeaderValue) -> Response {
+    if origin.to_str().is_ok_and(|origin| origins.allow(origin)) {
         (StatusCode::NO_CONTENT, preflight_headers(methods)).into_response()
     } else {
         ApiError::Forbidden("This origin is not allowed").into_response()

@@ -1,8 +1,11 @@
 //! A function's whole start: settings, log, database, Runtime API.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use axum::Router;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, LambdaEvent, Service as _, lambda_runtime, service_fn};
 use shoptrail_storage::{Store, Table};
 
 use crate::App;
@@ -30,9 +33,32 @@ async fn serve(router: impl FnOnce(App) -> Router, table: Table) -> Result<(), S
     if let Err(error) = store.check(table).await {
         tracing::warn!(cause = %error, "the database does not answer yet");
     }
-    lambda_http::run(router(App::new(config, store)))
+    let adapter = Adapter::from(router(App::new(config, store)));
+    let handler = service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
+        if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+            request.raw_query_string = request.raw_query_string.take().map(escape_query);
+        }
+        adapter.clone().call(event)
+    });
+    lambda_runtime::run(handler)
         .await
         .map_err(StartError::Runtime)
+}
+
+/// A query with the characters escaped that no URI may hold: `lambda_http` panics at them.
+fn escape_query(query: String) -> String {
+    let is_allowed = |byte: &u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(byte);
+    if query.as_bytes().iter().all(is_allowed) {
+        return query;
+    }
+    query.bytes().fold(String::new(), |mut escaped, byte| {
+        if is_allowed(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+        escaped
+    })
 }
 
 /// Why a function does not start.
@@ -44,4 +70,18 @@ enum StartError {
     /// The Runtime API.
     #[error("the Lambda Runtime API does not answer")]
     Runtime(#[source] lambda_http::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_made_one_that_a_uri_may_hold() {
+        assert_eq!(escape_query("a=1&b=%20+x".into()), "a=1&b=%20+x");
+        assert_eq!(
+            escape_query("a=<b> \"ä\"".into()),
+            "a=%3Cb%3E%20%22%C3%A4%22"
+        );
+    }
 }

@@ -76,8 +76,13 @@ pub const ROUTES: &[Route] = &[
 pub enum Match {
     /// This route.
     Found(&'static Route),
-    /// The path has other methods: these, comma separated.
-    OtherMethod(String),
+    /// The path has other methods.
+    OtherMethod {
+        /// They, comma separated.
+        allow: String,
+        /// The first route of the path.
+        route: &'static Route,
+    },
     /// No route has this path.
     NotFound,
 }
@@ -90,8 +95,15 @@ pub fn find(method: &Method, path: &str) -> Match {
     } else {
         method.as_str()
     };
+    let mut others = ROUTES
+        .iter()
+        .filter(|route| covers(route.path, path))
+        .peekable();
+    let Some(first) = others.peek().copied() else {
+        return Match::NotFound;
+    };
     let mut methods = Vec::new();
-    for route in ROUTES.iter().filter(|route| covers(route.path, path)) {
+    for route in others {
         if route.method == wanted {
             return Match::Found(route);
         }
@@ -100,18 +112,10 @@ pub fn find(method: &Method, path: &str) -> Match {
             methods.push("HEAD");
         }
     }
-    if methods.is_empty() {
-        Match::NotFound
-    } else {
-        Match::OtherMethod(methods.join(", "))
+    Match::OtherMethod {
+        allow: methods.join(", "),
+        route: first,
     }
-}
-
-/// Whether a path is one of the tracker's, whatever the method: its errors carry `"ok": false`.
-pub(crate) fn is_tracker_path(path: &str) -> bool {
-    ROUTES
-        .iter()
-        .any(|route| route.is_tracker() && covers(route.path, path))
 }
 
 fn covers(pattern: &str, path: &str) -> bool {
@@ -141,7 +145,7 @@ mod tests {
     fn a_path_leads_to_its_route_with_and_without_api() {
         let path = |method: Method, path: &str| match find(&method, path) {
             Match::Found(route) => route.path,
-            Match::OtherMethod(_) => "405",
+            Match::OtherMethod { .. } => "405",
             Match::NotFound => "404",
         };
         assert_eq!(
@@ -158,9 +162,8 @@ mod tests {
         assert_eq!(path(Method::GET, "/sessions/a/b"), "404");
         assert_eq!(path(Method::GET, "/"), "404");
         assert_eq!(path(Method::GET, "/ingest"), "405");
-        assert_eq!(
-            find(&Method::DELETE, "/healthz"),
-            Match::OtherMethod("GET, HEAD".into())
+        assert!(
+            matches!(find(&Method::DELETE, "/healthz"), Match::OtherMethod { allow, .. } if allow == "GET, HEAD")
         );
     }
 }

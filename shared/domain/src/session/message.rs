@@ -189,8 +189,8 @@ pub enum DropReason {
     /// No `ts`, or one that is no number.
     #[error("Event must have a numeric ts")]
     NoTime,
-    /// A `ts` before 1970 or after the year 9999.
-    #[error("Event ts must lie between the years 1970 and 9999")]
+    /// A `ts` after the year 9999.
+    #[error("Event ts must not lie after the year 9999")]
     TimeOutOfRange,
     /// Larger than [`EVENT_BYTES`].
     #[error("Event must be at most {} KiB", EVENT_BYTES / 1024)]
