@@ -52,8 +52,10 @@ impl Release {
             "--target-dir",
         ]);
         cargo.arg(&self.target);
-        for package in FUNCTIONS.into_iter().chain([EMPTY, GATEWAY]) {
-            cargo.args(["--package", package]);
+        // Binaries alone, as in `cargo run`: with a library among them cargo would compile every dependency anew,
+        // since fat LTO of a binary needs them in another form.
+        for name in FUNCTIONS.into_iter().chain([EMPTY, GATEWAY]) {
+            cargo.args(["--package", name, "--bin", name]);
         }
         let status = cargo.status().await.map_err(io("cargo"))?;
         if status.success() {
