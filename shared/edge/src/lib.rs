@@ -14,6 +14,7 @@ pub mod routes;
 pub mod telemetry;
 mod trust;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use shoptrail_storage::Store;
@@ -26,9 +27,13 @@ pub use error::ApiError;
 
 /// What every handler needs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+#[derive(Debug)]
+pub struct Parts {
     /// The settings.
-    pub config: Arc<Config>,
+    pub config: Config,
     /// The database.
     pub store: Store,
     /// The time.
@@ -41,11 +46,19 @@ impl App {
     /// An app on the system's clock and chance.
     #[must_use]
     pub fn new(config: Config, store: Store) -> Self {
-        Self {
-            config: Arc::new(config),
+        let parts = Parts {
+            config,
             store,
             clock: Clock::system(),
             random: Random::system(),
-        }
+        };
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
     }
 }

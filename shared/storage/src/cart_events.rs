@@ -142,26 +142,29 @@ impl Store {
         event: &CartEvent,
         now: Timestamp,
         retention_days: u32,
-        mut random: impl FnMut() -> u128,
+        mut random: impl FnMut() -> u128 + Send,
     ) -> Result<CartEventRecorded, StoreError> {
-        self.in_time(OPERATION, async {
-            for _ in 0..DRAWS {
-                let drawn = random();
-                let id = CartEventId::new(now, drawn);
-                let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
-                let recorded = match &event.event_id {
-                    None => self.put_cart_event(record).await?,
-                    Some(event_id) => {
-                        self.put_cart_event_once(record, event_id, &event.fingerprint, now)
-                            .await?
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                for _ in 0..DRAWS {
+                    let drawn = random();
+                    let id = CartEventId::new(now, drawn);
+                    let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
+                    let recorded = match &event.event_id {
+                        None => self.put_cart_event(record).await?,
+                        Some(event_id) => {
+                            self.put_cart_event_once(record, event_id, &event.fingerprint, now)
+                                .await?
+                        }
+                    };
+                    if let Some(recorded) = recorded {
+                        return Ok(recorded);
                     }
-                };
-                if let Some(recorded) = recorded {
-                    return Ok(recorded);
                 }
-            }
-            Err(StoreError::throttled(OPERATION))
-        })
+                Err(StoreError::throttled(OPERATION))
+            }),
+        )
         .await
     }
 

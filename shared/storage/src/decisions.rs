@@ -59,17 +59,20 @@ impl Store {
         const OPERATION: &str = "record_decision";
         let item = serde_dynamo::to_item(decision)
             .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-        self.in_time(OPERATION, async {
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.tables.decisions)
-                .set_item(Some(item))
-                .send()
-                .await;
-            put.map(|_| ())
-                .map_err(|error| StoreError::new(OPERATION, error))
-        })
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                let put = self
+                    .client
+                    .put_item()
+                    .table_name(&self.tables.decisions)
+                    .set_item(Some(item))
+                    .send()
+                    .await;
+                put.map(|_| ())
+                    .map_err(|error| StoreError::new(OPERATION, error))
+            }),
+        )
         .await
     }
 
@@ -84,26 +87,29 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<DecisionRecord>, StoreError> {
         const OPERATION: &str = "find_latest_decision";
-        self.in_time(OPERATION, async {
-            let found = self
-                .client
-                .query()
-                .table_name(&self.tables.decisions)
-                .key_condition_expression("#session = :session")
-                .expression_attribute_names("#session", SESSION)
-                .expression_attribute_values(":session", AttributeValue::S(session.to_string()))
-                .scan_index_forward(false)
-                .limit(1)
-                .send()
-                .await
-                .map_err(|error| StoreError::new(OPERATION, error))?;
-            let Some(item) = found.items.unwrap_or_default().pop() else {
-                return Ok(None);
-            };
-            let decision: DecisionRecord = serde_dynamo::from_item(item)
-                .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-            Ok(Some(decision).filter(|decision| is_alive(decision.expires_at, now)))
-        })
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                let found = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.decisions)
+                    .key_condition_expression("#session = :session")
+                    .expression_attribute_names("#session", SESSION)
+                    .expression_attribute_values(":session", AttributeValue::S(session.to_string()))
+                    .scan_index_forward(false)
+                    .limit(1)
+                    .send()
+                    .await
+                    .map_err(|error| StoreError::new(OPERATION, error))?;
+                let Some(item) = found.items.unwrap_or_default().pop() else {
+                    return Ok(None);
+                };
+                let decision: DecisionRecord = serde_dynamo::from_item(item)
+                    .map_err(|error| StoreError::unreadable(OPERATION, error))?;
+                Ok(Some(decision).filter(|decision| is_alive(decision.expires_at, now)))
+            }),
+        )
         .await
     }
 }

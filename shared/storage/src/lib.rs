@@ -11,6 +11,7 @@ mod error;
 mod sessions;
 pub mod tables;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,21 +72,25 @@ impl Store {
             .fold(request, |request, attribute| {
                 request.key(*attribute, absent())
             });
-        self.in_time("check", async {
-            request
-                .send()
-                .await
-                .map(|_| ())
-                .map_err(|error| StoreError::new("check", error))
-        })
+        self.in_time(
+            "check",
+            Box::pin(async {
+                request
+                    .send()
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| StoreError::new("check", error))
+            }),
+        )
         .await
     }
 
-    /// Ends `operation` when its time is over, whatever it waits for.
+    /// Ends `operation` when its time is over, whatever it waits for. Boxed: the SDK's futures are large,
+    /// and a request that is refused before it gets here must not carry their room along.
     async fn in_time<T>(
         &self,
         name: &'static str,
-        operation: impl Future<Output = Result<T, StoreError>>,
+        operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
     ) -> Result<T, StoreError> {
         match tokio::time::timeout(Self::OPERATION_TIMEOUT, operation).await {
             Ok(result) => result,

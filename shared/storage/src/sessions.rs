@@ -80,64 +80,67 @@ impl Store {
         message: &SessionMessage,
         now: Timestamp,
         retention_days: u32,
-        mut random: impl FnMut() -> u128,
+        mut random: impl FnMut() -> u128 + Send,
     ) -> Result<SessionMessageRecorded, StoreError> {
         const OPERATION: &str = "record_session_message";
         let session = message.session();
-        self.in_time(OPERATION, async {
-            let _turn = self.session_locks[lock_of(session)].lock().await;
-            let write = format!("{:016x}", random() as u64);
-            let mut head = self.load_head(OPERATION, session, now).await?;
-            loop {
-                if head.written_by == write {
-                    // An attempt of ours was stored, though its answer got lost.
-                    return Ok(SessionMessageRecorded {
-                        saved: true,
-                        dropped: Vec::new(),
-                    });
-                }
-                let overlapping = head.state.overlapping(message);
-                let known = self
-                    .find_segment_ids(OPERATION, session, &overlapping, now)
-                    .await?;
-                let mut state = head.state.clone();
-                let merged = state.merge(message, &known, now);
-                if !merged.changed {
-                    return Ok(SessionMessageRecorded {
-                        saved: false,
-                        dropped: merged.dropped,
-                    });
-                }
-                let items = self.encode(
-                    session,
-                    &state,
-                    &merged,
-                    &head,
-                    &write,
-                    expires_at(now, retention_days),
-                )?;
-                match self.replace_head(OPERATION, items, head.version).await? {
-                    Replaced::Yes => {
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                let _turn = self.session_locks[lock_of(session)].lock().await;
+                let write = format!("{:016x}", random() as u64);
+                let mut head = self.load_head(OPERATION, session, now).await?;
+                loop {
+                    if head.written_by == write {
+                        // An attempt of ours was stored, though its answer got lost.
                         return Ok(SessionMessageRecorded {
                             saved: true,
+                            dropped: Vec::new(),
+                        });
+                    }
+                    let overlapping = head.state.overlapping(message);
+                    let known = self
+                        .find_segment_ids(OPERATION, session, &overlapping, now)
+                        .await?;
+                    let mut state = head.state.clone();
+                    let merged = state.merge(message, &known, now);
+                    if !merged.changed {
+                        return Ok(SessionMessageRecorded {
+                            saved: false,
                             dropped: merged.dropped,
                         });
                     }
-                    Replaced::Raced(current) => {
-                        tokio::time::sleep(Duration::from_millis(
-                            random() as u64 % CONFLICT_PAUSE_MS,
-                        ))
-                        .await;
-                        head = match current {
-                            Some(item) if !item.contains_key("parts") => {
-                                decode_head(OPERATION, item, Vec::new(), now)?
-                            }
-                            _ => self.load_head(OPERATION, session, now).await?,
-                        };
+                    let items = self.encode(
+                        session,
+                        &state,
+                        &merged,
+                        &head,
+                        &write,
+                        expires_at(now, retention_days),
+                    )?;
+                    match self.replace_head(OPERATION, items, head.version).await? {
+                        Replaced::Yes => {
+                            return Ok(SessionMessageRecorded {
+                                saved: true,
+                                dropped: merged.dropped,
+                            });
+                        }
+                        Replaced::Raced(current) => {
+                            tokio::time::sleep(Duration::from_millis(
+                                random() as u64 % CONFLICT_PAUSE_MS,
+                            ))
+                            .await;
+                            head = match current {
+                                Some(item) if !item.contains_key("parts") => {
+                                    decode_head(OPERATION, item, Vec::new(), now)?
+                                }
+                                _ => self.load_head(OPERATION, session, now).await?,
+                            };
+                        }
                     }
                 }
-            }
-        })
+            }),
+        )
         .await
     }
 
@@ -152,23 +155,26 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<SessionRecord>, StoreError> {
         const OPERATION: &str = "find_session";
-        self.in_time(OPERATION, async {
-            let head = self.load_head(OPERATION, session, now).await?;
-            if !head.is_alive {
-                return Ok(None);
-            }
-            let segments: Vec<u64> = head
-                .state
-                .segments()
-                .iter()
-                .filter(|segment| segment.has_content)
-                .map(|segment| segment.number)
-                .collect();
-            let entries = self
-                .find_segment_entries(OPERATION, session, &segments, now)
-                .await?;
-            Ok(Some(head.state.into_record(session.clone(), entries)))
-        })
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                let head = self.load_head(OPERATION, session, now).await?;
+                if !head.is_alive {
+                    return Ok(None);
+                }
+                let segments: Vec<u64> = head
+                    .state
+                    .segments()
+                    .iter()
+                    .filter(|segment| segment.has_content)
+                    .map(|segment| segment.number)
+                    .collect();
+                let entries = self
+                    .find_segment_entries(OPERATION, session, &segments, now)
+                    .await?;
+                Ok(Some(head.state.into_record(session.clone(), entries)))
+            }),
+        )
         .await
     }
 
@@ -184,19 +190,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<RecentSession>, StoreError> {
         const OPERATION: &str = "find_recent_session";
-        self.in_time(OPERATION, async {
-            let head = self.load_head(OPERATION, session, now).await?;
-            if !head.is_alive {
-                return Ok(None);
-            }
-            let entries = self
-                .find_segment_entries(OPERATION, session, &head.state.newest_segments(events), now)
-                .await?;
-            Ok(Some(RecentSession {
-                record: head.state.into_record(session.clone(), entries),
-                version: head.version,
-            }))
-        })
+        self.in_time(
+            OPERATION,
+            Box::pin(async {
+                let head = self.load_head(OPERATION, session, now).await?;
+                if !head.is_alive {
+                    return Ok(None);
+                }
+                let entries = self
+                    .find_segment_entries(
+                        OPERATION,
+                        session,
+                        &head.state.newest_segments(events),
+                        now,
+                    )
+                    .await?;
+                Ok(Some(RecentSession {
+                    record: head.state.into_record(session.clone(), entries),
+                    version: head.version,
+                }))
+            }),
+        )
         .await
     }
 

@@ -231,9 +231,11 @@ impl SessionMessage {
         let sent_at = problems
             .note("sentAt", Timestamp::parse(&body.sent_at))
             .flatten();
+        // A message without a session is refused below, and not worth the hashing.
         let envelope_id = state
             .as_ref()
-            .map(|state| envelope_id(session.as_ref(), &body.reason, &body.ts, state));
+            .zip(session.as_ref())
+            .map(|(state, session)| envelope_id(session, &body.reason, &body.ts, state));
         let (items_in_cart, time_on_page, events) = match state {
             Some(state) => (state.items_in_cart, state.time_on_page, state.events),
             None => (body.items_in_cart, body.time_on_page, body.events),
@@ -406,9 +408,9 @@ fn cut_strings(value: &mut Value) {
 }
 
 /// An envelope's identity: `session`, `reason`, `ts` and `state` as JSON values.
-fn envelope_id(session: Option<&SessionId>, reason: &Value, ts: &Value, state: &StateBody) -> u64 {
+fn envelope_id(session: &SessionId, reason: &Value, ts: &Value, state: &StateBody) -> u64 {
     let mut hash = IdentityHash::new();
-    hash.text(session.map_or("", SessionId::as_str));
+    hash.text(session.as_str());
     hash.value(reason);
     hash.value(ts);
     hash.value(&state.items_in_cart);
