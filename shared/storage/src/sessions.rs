@@ -261,23 +261,14 @@ impl Store {
         segments: &[u64],
         now: Timestamp,
     ) -> Result<HashSet<u64>, StoreError> {
-        let keys = segments
-            .iter()
-            .map(|number| segment_name(*number))
-            .collect();
-        let items = self
-            .batch_get(operation, session, keys, "ids, expires_at")
+        let ids = self
+            .find_in_segments(operation, session, segments, "ids", now)
             .await?;
-        let mut known = HashSet::new();
-        for item in items.iter().filter(|item| item_is_alive(item, now)) {
-            let ids = bytes(item, "ids").unwrap_or_default();
-            known.extend(
-                ids.chunks_exact(8)
-                    .filter_map(|id| id.try_into().ok())
-                    .map(u64::from_le_bytes),
-            );
-        }
-        Ok(known)
+        let ids = ids.iter().flat_map(|ids| ids.chunks_exact(8));
+        Ok(ids
+            .filter_map(|id| id.try_into().ok())
+            .map(u64::from_le_bytes)
+            .collect())
     }
 
     /// The entries in the segments of these numbers.
@@ -288,23 +279,40 @@ impl Store {
         segments: &[u64],
         now: Timestamp,
     ) -> Result<Vec<Entry>, StoreError> {
-        let keys = segments
+        let mut entries = Vec::new();
+        for body in self
+            .find_in_segments(operation, session, segments, "body", now)
+            .await?
+        {
+            let mut decoded =
+                blob::decode(&body).map_err(|error| StoreError::unreadable(operation, error))?;
+            entries.append(&mut decoded);
+        }
+        Ok(entries)
+    }
+
+    /// One binary attribute of the segments of these numbers, of those that have it and have not expired.
+    async fn find_in_segments(
+        &self,
+        operation: &'static str,
+        session: &SessionId,
+        segments: &[u64],
+        attribute: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let names = segments
             .iter()
             .map(|number| segment_name(*number))
             .collect();
+        let attributes = format!("{attribute}, expires_at");
         let items = self
-            .batch_get(operation, session, keys, "body, expires_at")
+            .batch_get(operation, session, names, &attributes)
             .await?;
-        let mut entries = Vec::new();
-        for item in items.iter().filter(|item| item_is_alive(item, now)) {
-            if let Some(body) = bytes(item, "body") {
-                entries.append(
-                    &mut blob::decode(body)
-                        .map_err(|error| StoreError::unreadable(operation, error))?,
-                );
-            }
-        }
-        Ok(entries)
+        let alive = items.iter().filter(|item| item_is_alive(item, now));
+        Ok(alive
+            .filter_map(|item| bytes(item, attribute))
+            .map(<[u8]>::to_vec)
+            .collect())
     }
 
     /// Items of the session by their names; those that are not there are left out.
