@@ -401,3 +401,42 @@ async fn another_dynamodb_can_stand_behind_it() {
     assert!(item.is_some());
     assert!(!folder.path().join(".local/dynamodb.sqlite").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_parallel_posts_of_one_event_id_are_fifty_200s_and_one_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(command(folder.path(), &[]));
+    let client = reqwest::Client::new();
+    let posts: Vec<_> = (0..50)
+        .map(|_| {
+            let post = client
+                .post(format!("{}/api/cart-tracking/track", gateway.url))
+                .json(&json!({ "storeName": "demo", "productId": "7", "eventId": "one-event-1" }));
+            tokio::spawn(async move {
+                let answer = post.send().await.unwrap();
+                assert_eq!(answer.status(), 200);
+                answer.json::<Value>().await.unwrap()["data"].clone()
+            })
+        })
+        .collect();
+    let mut first = None;
+    let mut duplicates = 0;
+    for post in posts {
+        let data = post.await.unwrap();
+        duplicates += u32::from(data["duplicate"] == true);
+        let (id, created_at) = (data["id"].clone(), data["createdAt"].clone());
+        assert_eq!(
+            *first.get_or_insert((id.clone(), created_at.clone())),
+            (id, created_at)
+        );
+    }
+    assert_eq!(duplicates, 49);
+    let url = running_endpoint(&folder.path().join(".local"))
+        .unwrap()
+        .unwrap();
+    let events = shoptrail_local::tables::client(&local_store_config(&url, ""))
+        .scan()
+        .table_name("cart_tracking_events")
+        .index_name("idx_store_name");
+    assert_eq!(events.send().await.unwrap().count, 1);
+}

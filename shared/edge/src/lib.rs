@@ -25,6 +25,10 @@ pub use config::Config;
 pub use context::RequestContext;
 pub use error::ApiError;
 
+/// The allocator of every binary that serves handlers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What every handler needs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App(Arc<Parts>);
