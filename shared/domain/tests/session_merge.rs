@@ -35,6 +35,15 @@ impl Session {
             .map(Entry::id)
             .collect();
         let merged = self.state.merge(message, &known, *NOW);
+        let written = merged.sealed.iter().map(|segment| segment.number);
+        let mut touched: Vec<u64> = written
+            .chain(merged.retired.iter().copied())
+            .chain(merged.forgotten.iter().copied())
+            .collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let all = merged.sealed.len() + merged.retired.len() + merged.forgotten.len();
+        assert_eq!(touched.len(), all, "one write for each segment");
         for segment in &merged.sealed {
             self.segments
                 .insert(segment.number, segment.entries.clone());

@@ -398,17 +398,24 @@ impl Store {
         if !put.is_empty() {
             head.insert("parts".into(), AttributeValue::N(put.len().to_string()));
         }
-        for Segment { number, entries } in &merged.sealed {
+        for Segment {
+            number,
+            entries,
+            has_content,
+        } in &merged.sealed
+        {
             let ids: Vec<u8> = entries
                 .iter()
                 .flat_map(|entry| entry.id().to_le_bytes())
                 .collect();
-            let body =
-                blob::encode(entries).map_err(|error| StoreError::unreadable(OPERATION, error))?;
             let mut item = key(session, segment_name(*number));
             item.insert("ids".into(), binary(&ids));
-            item.insert("body".into(), binary(&body));
             item.insert("expires_at".into(), expires.clone());
+            if *has_content {
+                let body = blob::encode(entries)
+                    .map_err(|error| StoreError::unreadable(OPERATION, error))?;
+                item.insert("body".into(), binary(&body));
+            }
             put.push(item);
         }
         let old_parts = (0..before.parts).map(|part| part_name(before.version, part));
@@ -420,7 +427,6 @@ impl Store {
             strip: merged
                 .retired
                 .iter()
-                .filter(|number| !merged.forgotten.contains(number))
                 .map(|number| key(session, segment_name(*number)))
                 .collect(),
             delete: old_parts

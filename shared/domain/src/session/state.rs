@@ -114,6 +114,8 @@ pub struct Segment {
     pub number: u64,
     /// Oldest first.
     pub entries: Vec<Entry>,
+    /// Whether their content is to be stored; else only their identities are.
+    pub has_content: bool,
 }
 
 /// What the directory knows of a segment.
@@ -142,6 +144,30 @@ pub struct Merged {
     pub retired: Vec<u64>,
     /// Segments to delete.
     pub forgotten: Vec<u64>,
+}
+
+impl Merged {
+    /// Late entries may be moved into a segment that is older than what is shown, or even than what is
+    /// remembered. It is then stored as it ends up: every segment stands in one list only.
+    fn settle(&mut self) {
+        let Self {
+            sealed,
+            retired,
+            forgotten,
+            ..
+        } = self;
+        retired.retain(|number| !forgotten.contains(number));
+        for segment in &mut *sealed {
+            segment.has_content = !retired.contains(&segment.number);
+        }
+        let (gone, kept) = sealed
+            .drain(..)
+            .partition(|segment| forgotten.contains(&segment.number));
+        *sealed = kept;
+        let gone: Vec<Segment> = gone;
+        forgotten.retain(|number| gone.iter().all(|segment| segment.number != *number));
+        retired.retain(|number| sealed.iter().all(|segment| segment.number != *number));
+    }
 }
 
 /// The part of a session that every message rewrites.
@@ -229,6 +255,7 @@ impl SessionState {
             merged.sealed = self.seal();
             merged.retired = self.retire();
             merged.forgotten = self.forget();
+            merged.settle();
         }
         merged
     }
@@ -407,6 +434,7 @@ impl SessionState {
                     segments.push(Segment {
                         number: self.next_segment,
                         entries: vec![entry],
+                        has_content: true,
                     });
                     self.next_segment += 1;
                 }

@@ -154,6 +154,32 @@ async fn a_long_session_is_split_and_read_whole() {
     assert_eq!(recent.record.totals.events, 12_000);
 }
 
+/// What comes late is moved into segments that are not shown from the beginning.
+#[tokio::test]
+async fn a_long_session_told_backwards_is_the_same() {
+    let (forwards, backwards) = (TestDb::start().await, TestDb::start().await);
+    let starts: Vec<_> = (0..12_000).step_by(600).collect();
+    for start in &starts {
+        assert!(
+            deliver(&store(&forwards), &flush("/", *start, 600))
+                .await
+                .saved
+        );
+    }
+    for start in starts.iter().rev() {
+        assert!(
+            deliver(&store(&backwards), &flush("/", *start, 600))
+                .await
+                .saved
+        );
+    }
+    assert_eq!(
+        record(&store(&forwards)).await,
+        record(&store(&backwards)).await
+    );
+    assert!(!deliver(&store(&backwards), &flush("/", 0, 600)).await.saved);
+}
+
 /// Page names that no compression shortens: the state alone is larger than an item may be.
 #[tokio::test]
 async fn a_state_larger_than_an_item_is_split_and_read_whole() {
