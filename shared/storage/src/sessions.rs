@@ -346,14 +346,12 @@ impl Store {
                     .await
                     .map_err(|error| StoreError::new(operation, error))?;
                 found.extend(answer.responses.unwrap_or_default().into_values().flatten());
-                // 16 MB are the most that one answer holds.
-                missing.extend(
-                    answer
-                        .unprocessed_keys
-                        .unwrap_or_default()
-                        .into_values()
-                        .map(|rest| rest.keys),
-                );
+                let unprocessed = answer.unprocessed_keys.unwrap_or_default();
+                if !unprocessed.is_empty() {
+                    // The answer is full, at 16 MB, or the table is throttling, and then a pause helps.
+                    tokio::time::sleep(Duration::from_millis(CONFLICT_PAUSE_MS)).await;
+                }
+                missing.extend(unprocessed.into_values().map(|rest| rest.keys));
             }
         }
         Ok(found)
