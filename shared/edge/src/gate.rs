@@ -36,9 +36,8 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
     let started = Instant::now();
     let context = RequestContext::new(Caller::of(&request));
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
     let origin = request.headers().get(ORIGIN).cloned();
-    let found = routes::find(&method, &path);
+    let found = routes::find(&method, request.uri().path());
 
     // What the path is of, whatever the method: it says who may read the answer and how an error looks.
     let known = match &found {

@@ -90,19 +90,20 @@ impl Store {
                 let _turn = self.session_locks[lock_of(session)].lock().await;
                 let write = format!("{:016x}", random() as u64);
                 let mut head = self.load_head(OPERATION, session, now).await?;
+                let mut dropped = Vec::new();
                 loop {
                     if head.written_by == write {
                         // An attempt of ours was stored, though its answer got lost.
                         return Ok(SessionMessageRecorded {
                             saved: true,
-                            dropped: Vec::new(),
+                            dropped,
                         });
                     }
                     let overlapping = head.state.overlapping(message);
                     let known = self
                         .find_segment_ids(OPERATION, session, &overlapping, now)
                         .await?;
-                    let mut state = head.state.clone();
+                    let mut state = std::mem::take(&mut head.state);
                     let merged = state.merge(message, &known, now);
                     if !merged.changed {
                         return Ok(SessionMessageRecorded {
@@ -118,11 +119,12 @@ impl Store {
                         &write,
                         expires_at(now, retention_days),
                     )?;
+                    dropped = merged.dropped;
                     match self.replace_head(OPERATION, items, head.version).await? {
                         Replaced::Yes => {
                             return Ok(SessionMessageRecorded {
                                 saved: true,
-                                dropped: merged.dropped,
+                                dropped,
                             });
                         }
                         Replaced::Raced(current) => {

@@ -6,8 +6,6 @@ pub const CART_EVENT_ID: &str = "id";
 pub const SESSION: &str = "session";
 /// Sort key of the sessions: which part of the session an item is.
 pub const SESSION_ITEM: &str = "item";
-/// Sort key of the decisions.
-pub const DECISION_ID: &str = "decision_id";
 
 /// Counts and breakdowns of one store.
 pub const IDX_STORE_NAME: &str = "idx_store_name";
@@ -27,15 +25,13 @@ pub const IDX_CUSTOMER_ID: &str = "idx_customer_id";
 /// Shards of one day in [`IDX_CREATED_AT`]: a partition takes 1,000 writes a second, so a day takes 8,000.
 pub const CREATED_AT_SHARDS: u128 = 8;
 
-/// One of the tables.
+/// A table that a function may ask whether the database answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
     /// `cart_tracking_events`.
     CartEvents,
     /// `tracker_sessions`.
     Sessions,
-    /// `ask_ai_decisions`.
-    Decisions,
 }
 
 impl Table {
@@ -44,7 +40,6 @@ impl Table {
         match self {
             Self::CartEvents => &[CART_EVENT_ID],
             Self::Sessions => &[SESSION, SESSION_ITEM],
-            Self::Decisions => &[SESSION, DECISION_ID],
         }
     }
 }
@@ -62,7 +57,6 @@ impl TableNames {
         match table {
             Table::CartEvents => &self.cart_events,
             Table::Sessions => &self.sessions,
-            Table::Decisions => &self.decisions,
         }
     }
 

@@ -6,7 +6,9 @@ use serde_json::json;
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
 use shoptrail_storage::{Store, StoreConfig, StoreError};
 
-use crate::support::{cart_event, deliver, flush, now, record, session, store, track, try_deliver};
+use crate::support::{
+    cart_event, deliver, flush, message, now, record, session, store, track, try_deliver,
+};
 
 async fn proxied(db: &TestDb) -> (FaultProxy, Store) {
     let proxy = FaultProxy::start(db.endpoint_url()).await;
@@ -109,8 +111,16 @@ async fn a_lost_answer_doubles_nothing() {
         .index_name("idx_store_name");
     assert_eq!(events.send().await.unwrap().count, 2);
 
+    // What such a message had to leave out is named all the same.
+    proxy.set(Fault::LoseFirstWrite).await;
+    let partly =
+        message(&json!({ "session": "s-1", "events": { "/": [7, { "type": "v", "ts": 1 }] } }));
+    let recorded = deliver(&proxied, &partly).await;
+    assert!(recorded.saved);
+    assert_eq!(recorded.dropped.len(), 1);
+
     // One message that changes the head alone, and one that moves entries into a segment.
-    for (count, total) in [(3, 3), (300, 300)] {
+    for (count, total) in [(3, 4), (300, 301)] {
         proxy.set(Fault::LoseFirstWrite).await;
         assert!(
             deliver(&proxied, &flush("/", 0, count)).await.saved,
