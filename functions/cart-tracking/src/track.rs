@@ -108,6 +108,7 @@ fn sender<'a>(app: &App, context: &RequestContext, headers: &'a HeaderMap) -> Se
     let address = client_address(headers, context.source_ip());
     Sender {
         user_agent: text(USER_AGENT.as_str()),
+        signed: None,
         // A blank header is an absent one, as a blank field is.
         idempotency_key: text("idempotency-key").filter(|key| !key.trim().is_empty()),
         ip_address: if app.config.anonymize_ip {

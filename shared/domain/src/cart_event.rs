@@ -146,6 +146,17 @@ pub struct Sender<'a> {
     pub idempotency_key: Option<&'a str>,
     /// The shopper's address.
     pub ip_address: Option<IpAddr>,
+    /// What Shopify's signature vouches for, where the request has one.
+    pub signed: Option<Signed<'a>>,
+}
+
+/// The parts of a request that Shopify has signed: a body cannot say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// The store; the event's where the body names none.
+    pub store_name: &'a StoreName,
+    /// The customer who is logged in; nobody else is taken for the customer.
+    pub customer_id: Option<&'a ExternalId>,
 }
 
 /// A cart event that keeps every rule of the contract.
@@ -202,8 +213,10 @@ impl CartEvent {
         let mut problems = Problems::default();
         let store_name = problems.note(
             "storeName",
-            StoreName::parse_optional(&wire.store_name)
-                .and_then(|name| name.ok_or(Reason::Required)),
+            StoreName::parse_optional(&wire.store_name).and_then(|name| {
+                name.or_else(|| sender.signed.map(|signed| signed.store_name.clone()))
+                    .ok_or(Reason::Required)
+            }),
         );
         let action_type = problems.note(
             "actionType",
@@ -261,7 +274,10 @@ impl CartEvent {
             product_title: product_title.flatten(),
             product_url: product_url.flatten(),
             variant_id: variant_id.flatten(),
-            customer_id: customer_id.flatten(),
+            customer_id: match sender.signed {
+                Some(signed) => signed.customer_id.cloned(),
+                None => customer_id.flatten(),
+            },
             customer_email: customer_email.flatten(),
             customer_first_name: customer_first_name.flatten(),
             customer_last_name: customer_last_name.flatten(),

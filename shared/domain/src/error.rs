@@ -63,6 +63,24 @@ pub enum Reason {
     /// The envelope and its state name two sessions.
     #[error("Must be the same in the message and in its state")]
     SessionMismatch,
+    /// None of the fields that name a customer.
+    #[error("One of customerEmail, customerId and sessionId is required")]
+    NoPerson,
+    /// No mode of erasing.
+    #[error("Must be delete or anonymize")]
+    NotAnErasureMode,
+    /// Consent in a form that says neither yes nor no.
+    #[error("Must be true or false, or an object whose analytics is")]
+    NotAConsent,
+    /// A day that is none.
+    #[error("Must be a day such as 2026-01-31")]
+    NotADay,
+    /// The range's end lies before its start, or it is longer than it may be.
+    #[error("Must be a range of at most {days} days, its end not before its start")]
+    NotARange {
+        /// The most days.
+        days: u32,
+    },
     /// The same key twice.
     #[error("Must not be given twice")]
     Duplicate,

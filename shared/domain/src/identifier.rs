@@ -57,6 +57,15 @@ impl ExternalId {
 pub struct SessionRef(String);
 
 impl SessionRef {
+    /// Takes the session's id as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::TooLong`] or [`Reason::ControlCharacter`].
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        plain_id(text.trim()).map(|id| Self(id.to_owned()))
+    }
+
     /// The session's id.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -64,10 +73,7 @@ impl SessionRef {
     }
 
     pub(crate) fn parse_optional(value: &Scalar) -> Result<Option<Self>, Reason> {
-        value
-            .text()?
-            .map(|text| plain_id(text).map(|id| Self(id.to_owned())))
-            .transpose()
+        value.text()?.map(Self::parse).transpose()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of Shoptrail: what a cart event, a session message and a popup advice must be, and how
 //! they become what is stored. Pure: no async, no AWS, no HTTP, no clock and no randomness of its own.
 
+pub mod access;
 pub mod advice;
 pub mod cart_event;
 pub mod email;
@@ -8,6 +9,8 @@ pub mod error;
 pub mod identifier;
 pub mod json;
 pub mod limits;
+pub mod privacy;
+pub mod refusal;
 pub mod session;
 pub mod store_name;
 pub mod text;

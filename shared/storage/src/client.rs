@@ -69,39 +69,64 @@ impl fmt::Debug for Credentials {
 }
 
 pub(crate) fn build(config: &StoreConfig) -> Client {
+    let mut builder = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(credentials(config))
+        .http_client(http_client(config.endpoint_url.as_deref()))
+        // Watches long bodies; ours are short, and have their time-out.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts())
+        .retry_config(retries());
+    builder.set_endpoint_url(config.endpoint_url.clone());
+    Client::from_conf(builder.build())
+}
+
+/// The same for the secrets: the same trust, patience and credentials.
+pub(crate) fn build_secrets(
+    config: &StoreConfig,
+    endpoint_url: Option<String>,
+) -> aws_sdk_secretsmanager::Client {
+    let mut builder = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(credentials(config))
+        .http_client(http_client(endpoint_url.as_deref()))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts())
+        .retry_config(retries());
+    builder.set_endpoint_url(endpoint_url);
+    aws_sdk_secretsmanager::Client::from_conf(builder.build())
+}
+
+fn credentials(config: &StoreConfig) -> SdkCredentials {
     let Credentials {
         access_key_id,
         secret_access_key,
         session_token,
     } = config.credentials.clone();
-    let mut builder = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(config.region.clone()))
-        .credentials_provider(SdkCredentials::new(
-            access_key_id,
-            secret_access_key,
-            session_token,
-            None,
-            "shoptrail",
-        ))
-        .http_client(http_client(config.endpoint_url.as_deref()))
-        // Watches long bodies; ours are short, and have their time-out.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                .operation_timeout(Store::OPERATION_TIMEOUT)
-                .build(),
-        )
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(ATTEMPTS)
-                .with_initial_backoff(FIRST_BACKOFF)
-                .with_max_backoff(LONGEST_BACKOFF),
-        );
-    builder.set_endpoint_url(config.endpoint_url.clone());
-    Client::from_conf(builder.build())
+    SdkCredentials::new(
+        access_key_id,
+        secret_access_key,
+        session_token,
+        None,
+        "shoptrail",
+    )
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(Store::OPERATION_TIMEOUT)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF)
 }
 
 fn http_client(endpoint_url: Option<&str>) -> SharedHttpClient {

@@ -3,12 +3,17 @@
 //! Every operation ends within [`Store::OPERATION_TIMEOUT`], its retries included: with its result, or with a
 //! [`StoreError`] that says whether trying again may help.
 
+mod api_keys;
 mod blob;
 mod cart_events;
 mod client;
 mod decisions;
 mod error;
+mod pepper;
+mod refusals;
+mod secrets;
 mod sessions;
+mod settings;
 pub mod tables;
 
 use std::pin::Pin;
@@ -20,10 +25,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use shoptrail_domain::Timestamp;
 use tokio::sync::Mutex;
 
+pub use api_keys::ApiKeyRecord;
 pub use cart_events::{CartEventRecord, CartEventRecorded};
 pub use client::{Credentials, StoreConfig};
 pub use decisions::DecisionRecord;
 pub use error::StoreError;
+pub use pepper::Pepper;
+pub use refusals::RefusalDay;
+pub use secrets::SecretStore;
 pub use sessions::{RecentSession, SessionMessageRecorded};
 
 pub use tables::Table;
@@ -35,6 +44,7 @@ use crate::tables::TableNames;
 pub struct Store {
     client: Client,
     tables: TableNames,
+    pepper: Option<Pepper>,
     session_locks: Arc<[Mutex<()>; SESSION_LOCKS]>,
 }
 
@@ -53,8 +63,22 @@ impl Store {
         Self {
             client: client::build(config),
             tables: TableNames::with_prefix(&config.table_prefix),
+            pepper: None,
             session_locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
         }
+    }
+
+    /// The same store, which keeps hashes under this pepper. Without one, no API key verifies and nobody can be
+    /// erased.
+    #[must_use]
+    pub fn with_pepper(self, pepper: Option<Pepper>) -> Self {
+        Self { pepper, ..self }
+    }
+
+    /// The pepper of the hashes that it keeps.
+    #[must_use]
+    pub fn pepper(&self) -> Option<&Pepper> {
+        self.pepper.as_ref()
     }
 
     /// Asks a table for an item that is not there. Says whether the database answers, and opens the

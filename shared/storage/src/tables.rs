@@ -22,6 +22,21 @@ pub const IDX_STORE_CREATED: &str = "idx_store_created";
 /// One customer, by id.
 pub const IDX_CUSTOMER_ID: &str = "idx_customer_id";
 
+/// Partition key of API keys, erasures and privacy jobs.
+pub const ID: &str = "id";
+/// Sort key of the privacy jobs: the job itself, or a part of what it produced.
+pub const JOB_ITEM: &str = "item";
+/// Partition key of the rate limits: whom an item counts, and in which window.
+pub const COUNTED: &str = "counted";
+/// Partition key of the settings.
+pub const NAME: &str = "name";
+/// Partition key of the refusals.
+pub const STORE_NAME: &str = "store_name";
+/// Sort key of the refusals.
+pub const DAY: &str = "day";
+/// Privacy jobs that are not done yet; sparse.
+pub const IDX_OPEN: &str = "idx_open";
+
 /// Shards of one day in [`IDX_CREATED_AT`]: a partition takes 1,000 writes a second, so a day takes 8,000.
 pub const CREATED_AT_SHARDS: u128 = 8;
 
@@ -50,6 +65,13 @@ pub(crate) struct TableNames {
     pub(crate) cart_events: String,
     pub(crate) sessions: String,
     pub(crate) decisions: String,
+    pub(crate) image_generations: String,
+    pub(crate) rate_limits: String,
+    pub(crate) api_keys: String,
+    pub(crate) settings: String,
+    pub(crate) refusals: String,
+    pub(crate) erasures: String,
+    pub(crate) privacy_jobs: String,
 }
 
 impl TableNames {
@@ -62,10 +84,18 @@ impl TableNames {
 
     /// The template's names behind the deployment's prefix.
     pub(crate) fn with_prefix(prefix: &str) -> Self {
+        let name = |table: &str| format!("{prefix}{table}");
         Self {
-            cart_events: format!("{prefix}cart_tracking_events"),
-            sessions: format!("{prefix}tracker_sessions"),
-            decisions: format!("{prefix}ask_ai_decisions"),
+            cart_events: name("cart_tracking_events"),
+            sessions: name("tracker_sessions"),
+            decisions: name("ask_ai_decisions"),
+            image_generations: name("image_generations"),
+            rate_limits: name("rate_limits"),
+            api_keys: name("api_keys"),
+            settings: name("settings"),
+            refusals: name("refusals"),
+            erasures: name("erasures"),
+            privacy_jobs: name("privacy_jobs"),
         }
     }
 }
