@@ -1,10 +1,8 @@
 //! The command line: reads options and settings, starts everything in order, says what it serves,
 //! and stops it in the opposite order.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,19 +11,24 @@ use clap::Parser;
 use shoptrail_edge::App;
 use shoptrail_edge::config::{Config, ConfigError, Deployment, Secret, process_env};
 use shoptrail_edge::telemetry::{self, Format};
-use shoptrail_storage::{Credentials, Store, StoreConfig};
+use shoptrail_storage::Store;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::dev_key::{self, DevKeyError};
+use crate::command_line::{
+    EnvFileError, answer_usage, endpoint_url, fail, load_env_file, other_store_config, say, setting,
+};
 use crate::engine::{Engine, EngineError, EngineOptions, listen};
+use crate::folder::{parse_template, table_prefix};
 use crate::gateway::{Gateway, GatewayError, GatewayOptions};
-use crate::tables::{LOCAL_REGION, TablesError, client, ensure_tables, local_store_config};
+use crate::kept_secret::{DEV_API_KEY, HASH_PEPPER, KeptSecretError};
+use crate::tables::{TablesError, client, ensure_tables, local_store_config};
 use crate::template::{EMBEDDED, RouteMatch, Template, TemplateError};
+use crate::worker::Worker;
 
-/// The parameter of the template that stands before every table's name.
-const TABLE_PREFIX_PARAMETER: &str = "TablePrefix";
+/// What its complaints begin with.
+const TOOL: &str = "shoptrail-local";
 /// The port in both seeds' examples.
 const DEFAULT_PORT: u16 = 8000;
 /// The session of the tracker seed's examples.
@@ -33,7 +36,7 @@ const EXAMPLE_SESSION: &str = "af4bac4d-077a-4756-91d0-fa2570fd206f";
 
 /// The Shoptrail backend on this computer: the routes of template.yaml on an embedded DynamoDB.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "shoptrail-local", version)]
+#[command(name = TOOL, version)]
 struct Cli {
     /// The port to serve on; 0 takes a free one [default: the variable PORT, else 8000]
     #[arg(long)]
@@ -54,31 +57,19 @@ struct Cli {
     /// Throttle the routes as the template says
     #[arg(long)]
     throttle: bool,
+    /// How many proxies stand in front of this gateway: so many addresses at the end of X-Forwarded-For are believed
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    proxies: usize,
     /// Read this template in place of the built-in one
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
 }
 
-/// What the SDK takes for an endpoint; its own complaint is a page long.
-fn endpoint_url(text: &str) -> Result<String, &'static str> {
-    let is_url = text.parse::<axum::http::Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
-    });
-    if is_url {
-        Ok(text.to_owned())
-    } else {
-        Err("not an http or https URL")
-    }
-}
-
 /// Why the gateway did not start. Each is one line for a person.
 #[derive(Debug, Error)]
 enum StartError {
-    #[error(".env cannot be read")]
-    EnvFile(#[source] io::Error),
-    // dotenvy's own message repeats the line, which may be a secret.
-    #[error(".env is malformed in the setting after {}", after.as_deref().unwrap_or("its beginning"))]
-    EnvSyntax { after: Option<String> },
+    #[error(transparent)]
+    EnvFile(#[from] EnvFileError),
     #[error("the template {} cannot be read", path.display())]
     TemplateFile {
         path: PathBuf,
@@ -108,7 +99,7 @@ enum StartError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
-    DevKey(#[from] DevKeyError),
+    KeptSecret(#[from] KeptSecretError),
     #[error(transparent)]
     Tables(#[from] TablesError),
     #[error(transparent)]
@@ -122,89 +113,23 @@ enum StartError {
 pub fn main() -> ExitCode {
     // Before any thread is started, since it changes the environment.
     if let Err(error) = load_env_file(Path::new(".env")) {
-        return fail(&error);
+        return fail(TOOL, &error);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return answer_usage(&error),
+        Err(error) => return answer_usage(TOOL, &error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&StartError::Runtime(error)),
+        Err(error) => return fail(TOOL, &StartError::Runtime(error)),
     };
     match runtime.block_on(run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail(TOOL, &error),
     }
-}
-
-/// Help and version as clap writes them; a mistake as one line.
-fn answer_usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // The output may be closed.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let text = error.to_string();
-    let line = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
-    complain(&format!("{line} (--help tells the options)"));
-    ExitCode::from(2)
-}
-
-/// What went wrong, why, and the cause at the bottom of it, in one line. What lies between is how
-/// the libraries are stacked.
-fn fail(error: &StartError) -> ExitCode {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let mut line = error.to_string();
-    if let Some(first) = causes.first() {
-        let _ = write!(line, ": {first}");
-    }
-    if let Some(last) = causes.last().filter(|last| !line.ends_with(last.as_str())) {
-        let _ = write!(line, ": {last}");
-    }
-    complain(&line);
-    ExitCode::FAILURE
-}
-
-fn complain(line: &str) {
-    let line: String = line
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    // Nobody is left to hear of a closed error output.
-    let _ = writeln!(io::stderr(), "shoptrail-local: {line}");
-}
-
-/// Puts the settings of a `.env` file into the environment, where they do not stand yet.
-fn load_env_file(path: &Path) -> Result<(), StartError> {
-    let settings = match dotenvy::from_path_iter(path) {
-        Ok(settings) => settings,
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(dotenvy::Error::Io(error)) => return Err(StartError::EnvFile(error)),
-        Err(_) => return Err(StartError::EnvSyntax { after: None }),
-    };
-    // Looked through first, because loading stops without saying where.
-    let mut after = None;
-    for setting in settings {
-        match setting {
-            Ok((name, _)) => after = Some(name),
-            Err(dotenvy::Error::Io(error)) => return Err(StartError::EnvFile(error)),
-            Err(_) => return Err(StartError::EnvSyntax { after }),
-        }
-    }
-    dotenvy::from_path(path).map_err(|_| StartError::EnvSyntax { after: None })
 }
 
 async fn run(cli: &Cli) -> Result<(), StartError> {
@@ -220,18 +145,17 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
         (None, Some(folder)) => Some(Engine::start(EngineOptions::folder(folder)).await?),
         (None, None) => Some(Engine::start(EngineOptions::memory()).await?),
     };
-    let table_prefix = template
-        .parameters
-        .get(TABLE_PREFIX_PARAMETER)
-        .map(String::as_str)
-        .unwrap_or_default();
+    let table_prefix = table_prefix(&template);
     let database = match &engine {
         Some(engine) => local_store_config(engine.endpoint_url(), table_prefix),
         None => other_store_config(cli.endpoint_url.clone(), table_prefix),
     };
     let dev_key = config.trust.dev_api_key.as_ref().map(Secret::expose);
-    let dev_key = dev_key::find_or_create(dev_key, folder)?;
+    let dev_key = DEV_API_KEY.find_or_create(dev_key.as_deref(), folder)?;
     config.trust.dev_api_key = Some(Secret::new(dev_key.clone()));
+    let pepper = config.trust.hash_pepper.as_ref().map(Secret::expose);
+    let pepper = HASH_PEPPER.find_or_create(pepper.as_deref(), folder)?;
+    config.trust.hash_pepper = Some(Secret::new(pepper));
     ensure_tables(&client(&database), &template.tables).await?;
 
     let ask_ai = match &config.groq.api_key {
@@ -244,6 +168,7 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
     let app = App::new(config, Store::connect(&database));
     let options = GatewayOptions {
         throttle: cli.throttle,
+        proxies: cli.proxies,
     };
     let gateway = Gateway::new(&template, &crate::wiring::functions(&app), options)?;
     let data = match &engine {
@@ -262,7 +187,9 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
     };
     say(&welcome.to_string());
 
+    let worker = Worker::start(app);
     serve(gateway, listener).await;
+    worker.stop().await;
     if let Some(engine) = engine {
         engine.stop().await;
     }
@@ -270,10 +197,6 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
 }
 
 fn read_template(cli: &Cli) -> Result<Template, StartError> {
-    let mut overrides = BTreeMap::new();
-    if let Some(prefix) = setting("TABLE_PREFIX") {
-        overrides.insert(TABLE_PREFIX_PARAMETER.to_owned(), prefix);
-    }
     let text = match &cli.template {
         None => EMBEDDED.to_owned(),
         Some(path) => std::fs::read_to_string(path).map_err(|source| StartError::TemplateFile {
@@ -281,14 +204,7 @@ fn read_template(cli: &Cli) -> Result<Template, StartError> {
             source,
         })?,
     };
-    Ok(Template::parse(&text, &overrides)?)
-}
-
-/// A variable that says something: an empty one is an absent one, as for all settings.
-fn setting(name: &str) -> Option<String> {
-    process_env(name)
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
+    Ok(parse_template(&text, setting("TABLE_PREFIX"))?)
 }
 
 /// The option, else what a host of such processes sets, else the seeds' port.
@@ -320,29 +236,6 @@ fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), StartError> 
     // Port 0 has become another one.
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// Another DynamoDB, with the environment's credentials, or made-up ones for an engine that checks none.
-fn other_store_config(endpoint_url: Option<String>, table_prefix: &str) -> StoreConfig {
-    let credentials = match (
-        setting("AWS_ACCESS_KEY_ID"),
-        setting("AWS_SECRET_ACCESS_KEY"),
-    ) {
-        (Some(access_key_id), Some(secret_access_key)) => Credentials {
-            access_key_id,
-            secret_access_key,
-            session_token: setting("AWS_SESSION_TOKEN"),
-        },
-        _ => Credentials::for_local_engine(),
-    };
-    StoreConfig {
-        endpoint_url,
-        region: setting("AWS_REGION")
-            .or_else(|| setting("AWS_DEFAULT_REGION"))
-            .unwrap_or_else(|| LOCAL_REGION.to_owned()),
-        credentials,
-        table_prefix: table_prefix.to_owned(),
-    }
 }
 
 /// Serves until the first signal, then lets requests finish; a second signal does not wait for them.
@@ -387,13 +280,6 @@ async fn stop_signal() {
         () = interrupt => {}
         _ = terminate => {}
     }
-}
-
-/// Prints to a person, who may have closed the output.
-fn say(text: &str) {
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(text.as_bytes());
-    let _ = output.flush();
 }
 
 /// What is printed at the start.

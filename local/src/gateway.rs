@@ -55,6 +55,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct GatewayOptions {
     /// Whether the template's throttles act.
     pub throttle: bool,
+    /// How many proxies stand in front. Each appends the address that it sees to `X-Forwarded-For`, so that many
+    /// entries at its end are believed, and none of those that a client may have written before them.
+    pub proxies: usize,
 }
 
 /// Why a gateway cannot be built from a template.
@@ -89,6 +92,7 @@ pub struct Gateway {
     /// The `ANY` routes alone, for methods that no route names.
     any: Paths,
     default: Option<Arc<Target>>,
+    proxies: usize,
 }
 
 /// The paths of one method. A path is looked for among the full ones first, as API Gateway does;
@@ -196,6 +200,7 @@ impl Gateway {
             methods,
             any: tree(None)?,
             default,
+            proxies: options.proxies,
         })
     }
 
@@ -226,8 +231,7 @@ impl Gateway {
         target.bucket.take().map_err(Refusal::Throttled)?;
         let (mut head, body) = request.into_parts();
         let body = read_whole(&head.headers, body).await?;
-        let peer = peer.to_canonical();
-        append_forwarded_for(&mut head.headers, peer);
+        let peer = forward(&mut head.headers, peer.to_canonical(), self.proxies);
         head.extensions.insert(Caller {
             source_ip: Some(peer),
             request_id: Some(request_id.to_owned()),
@@ -383,17 +387,32 @@ async fn collect(mut body: Body) -> Result<Bytes, Refusal> {
 }
 
 /// Appends the peer to `X-Forwarded-For`, like API Gateway: what stands left of the last address is the client's word.
-fn append_forwarded_for(headers: &mut HeaderMap, peer: IpAddr) {
-    let mut list: Vec<u8> = Vec::new();
-    for value in headers.get_all(FORWARDED_FOR) {
-        list.extend_from_slice(value.as_bytes());
-        list.extend_from_slice(b", ");
+/// With proxies in front, theirs are taken off again, and the last one left is the client's address, which is given.
+fn forward(headers: &mut HeaderMap, peer: IpAddr, proxies: usize) -> IpAddr {
+    let mut entries: Vec<Vec<u8>> = headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|entry| entry.trim_ascii().to_vec())
+        .collect();
+    entries.push(peer.to_string().into_bytes());
+    let address =
+        |entry: &[u8]| -> Option<IpAddr> { std::str::from_utf8(entry).ok()?.parse().ok() };
+    let mut client = peer;
+    for _ in 0..proxies {
+        // A list that is shorter did not come through all proxies: what is left is believed, as far as it is addresses.
+        let [.., before, _] = entries.as_slice() else {
+            break;
+        };
+        let Some(before) = address(before) else { break };
+        client = before.to_canonical();
+        entries.pop();
     }
-    list.extend_from_slice(peer.to_string().as_bytes());
-    // What was a header's value stays one with an address behind it.
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
+    // What were headers' values stay one with commas between them.
+    if let Ok(value) = HeaderValue::from_bytes(&entries.join(&b", "[..])) {
         headers.insert(FORWARDED_FOR, value);
     }
+    client
 }
 
 /// A route's tokens.

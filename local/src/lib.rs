@@ -4,10 +4,13 @@
 //! The other crates' tests take the engine and what stands around it from [`testing`].
 
 pub mod cli;
-pub mod dev_key;
+pub mod command_line;
 pub mod engine;
+pub mod folder;
 pub mod gateway;
+pub mod kept_secret;
 pub mod tables;
 pub mod template;
 pub mod testing;
 pub mod wiring;
+pub mod worker;

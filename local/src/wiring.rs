@@ -18,5 +18,6 @@ pub fn functions(app: &App) -> BTreeMap<String, Router> {
             session_ingest::router(app.clone()),
         ),
         ("ask-ai".to_owned(), ask_ai::router(app.clone())),
+        ("privacy".to_owned(), privacy::router(app.clone())),
     ])
 }

@@ -182,8 +182,49 @@ async fn the_peer_is_appended_to_what_the_client_claims() {
 }
 
 #[tokio::test]
+async fn behind_proxies_the_client_is_the_one_that_they_saw() {
+    for (proxies, claimed, client, forwarded) in [
+        (
+            1,
+            "203.0.113.7, 198.51.100.1",
+            "198.51.100.1",
+            "203.0.113.7, 198.51.100.1",
+        ),
+        (2, "203.0.113.7, 198.51.100.1", "203.0.113.7", "203.0.113.7"),
+        (3, "203.0.113.7, 198.51.100.1", "203.0.113.7", "203.0.113.7"),
+        (
+            2,
+            "unknown, 198.51.100.1",
+            "198.51.100.1",
+            "unknown, 198.51.100.1",
+        ),
+        (1, "nobody", "127.0.0.1", "nobody, 127.0.0.1"),
+    ] {
+        let options = GatewayOptions {
+            proxies,
+            ..GatewayOptions::default()
+        };
+        let gateway = start(options).await;
+        let request = reqwest::Client::new()
+            .get(gateway.url("/sessions/a"))
+            .header("x-forwarded-for", claimed);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["sourceIp"], client, "{proxies} {claimed}");
+        assert_eq!(
+            answer["forwarded"],
+            json!([forwarded]),
+            "{proxies} {claimed}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn each_route_has_its_own_bucket_when_throttling_is_on() {
-    let gateway = start(GatewayOptions { throttle: true }).await;
+    let gateway = start(GatewayOptions {
+        throttle: true,
+        ..GatewayOptions::default()
+    })
+    .await;
     let http = reqwest::Client::new();
     for _ in 0..3 {
         assert_eq!(

@@ -19,6 +19,7 @@ fn generated() -> Value {
     document.merge(cart_tracking::Document::openapi());
     document.merge(session_ingest::Document::openapi());
     document.merge(ask_ai::Document::openapi());
+    document.merge(privacy::Document::openapi());
     serde_json::to_value(document).unwrap()
 }
 
@@ -70,18 +71,19 @@ fn the_document_describes_every_route_and_who_may_call_it() {
         let security = operation["security"]
             .as_array()
             .unwrap_or_else(|| panic!("{} declares no security", route.path));
-        let needs_no_key = security
-            .iter()
-            .any(|requirement| requirement.as_object().unwrap().is_empty());
-        let takes_a_key = security
-            .iter()
-            .any(|requirement| requirement.get("apiKey").is_some());
-        let expected = match route.access {
-            Access::Anyone => (true, false),
-            Access::Tracker | Access::Storefront => (true, true),
-            Access::Read => (false, true),
+        let declares = |scheme: &str| security.iter().any(|kind| kind.get(scheme).is_some());
+        let declared: Vec<&str> = ["apiKey", "bearer", "appProxy", "shopifyWebhook"]
+            .into_iter()
+            .filter(|scheme| declares(scheme))
+            .collect();
+        let is_open = security.contains(&serde_json::json!({}));
+        let expected: (bool, &[&str]) = match route.access {
+            Access::Anyone => (true, &[]),
+            Access::Tracker | Access::Storefront => (true, &["apiKey", "bearer", "appProxy"]),
+            Access::Key(_) => (false, &["apiKey", "bearer"]),
+            Access::Webhook => (false, &["shopifyWebhook"]),
         };
-        assert_eq!((needs_no_key, takes_a_key), expected, "{}", route.path);
+        assert_eq!((is_open, declared.as_slice()), expected, "{}", route.path);
     }
 }
 

@@ -49,6 +49,11 @@ Resources:
         Any: { Type: HttpApi, Properties: { Method: ANY, Path: /any } }
         Rest: { Type: HttpApi, Properties: { Method: ANY, Path: $default } }
         Daily: { Type: Schedule, Properties: { Schedule: rate(1 day) } }
+  Worker:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Changed: { Type: DynamoDB, Properties: { Stream: !GetAtt Sessions.StreamArn, StartingPosition: LATEST } }
 "#;
 
 fn parse(text: &str) -> Result<Template, String> {

@@ -12,7 +12,7 @@ use shoptrail_domain::wire::Scalar;
 use shoptrail_domain::{ParseError, Reason, Timestamp, json};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
-use shoptrail_storage::{DecisionRecord, RecentSession};
+use shoptrail_storage::{DecisionRecord, RecentSession, Store, within};
 use utoipa::ToSchema;
 
 use crate::{Model, prompt};
@@ -55,16 +55,17 @@ pub(crate) struct Decided {
         description = "The session's id, plain or as JSON",
         content((String = "text/plain", example = json!("af4bac4d-077a-4756-91d0-fa2570fd206f")), (AskAi = "application/json")),
     ),
-    security((), ("apiKey" = []), ("bearer" = [])),
+    security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
     responses(
         (status = 200, description = "A decision", body = Decided),
         (status = 400, description = "No session's id, or none that can be one", body = ErrorBody),
         (status = 401, description = "No credential where one is needed, or one that does not verify", body = ErrorBody),
-        (status = 403, description = "An origin that is not allowed", body = ErrorBody),
+        (status = 403, description = "A credential for another store or scope, or an origin that is not allowed", body = ErrorBody),
         (status = 404, description = "There is no such session", body = ErrorBody),
         (status = 413, description = "The body is over 4 KiB", body = ErrorBody),
         (status = 415, description = "The body is neither JSON nor text", body = ErrorBody),
-        (status = 503, description = "The database is not available", body = ErrorBody),
+        (status = 429, description = "Too many requests of this client or this key", body = ErrorBody),
+        (status = 503, description = "The database is not available, or the route is switched off", body = ErrorBody),
     ),
 )]
 pub(crate) async fn askai(
@@ -76,6 +77,7 @@ pub(crate) async fn askai(
     let started = Instant::now();
     let now = app.clock.now();
     let session = parse_session(&body)?;
+    context.limit(&app, None, 1).await?;
     let (recent, latest) = tokio::try_join!(
         app.store.find_recent_session(&session, NEWEST_EVENTS, now),
         app.store.find_latest_decision(&session, now)
@@ -83,13 +85,16 @@ pub(crate) async fn askai(
     let RecentSession { record, version } =
         recent.ok_or(ApiError::NotFound("There is no such session"))?;
     context.note_store(record.store_name.as_ref());
+    context.authorize_writing(record.store_name.as_ref())?;
 
     let (source, decision) = match latest.filter(|decision| decision.is_reusable(version, now)) {
         Some(decision) => (Source::Cache, decision),
         None => {
             let decided = decide(&app, &model, &record, now, started).await;
             let decision = decided.into_record(&app, &record, version, now);
-            app.store.record_decision(&decision).await?;
+            // The model may have taken longer than the database would have.
+            let record = app.store.record_decision(&decision);
+            within(Store::OPERATION_TIMEOUT, record).await?;
             (decision.source, decision)
         }
     };
@@ -153,6 +158,9 @@ async fn decide(
     let Some(advisor) = &model.0 else {
         return by_rules(None, None);
     };
+    if let Err(failure) = reserve_call(app, record, now).await {
+        return by_rules(None, Some(failure));
+    }
     let asked = Some(prompt::summary(record, now));
     // The deadline is the shopper's: what the database took is gone.
     let deadline = app.config.groq.timeout.saturating_sub(started.elapsed());
@@ -169,6 +177,31 @@ async fn decide(
                 "the model gave no advice; the rules decide"
             );
             by_rules(asked, Some(error.kind()))
+        }
+    }
+}
+
+/// Takes one call out of the day's budget, before it is made: whoever floods the route with sessions must not spend
+/// the merchant's money.
+async fn reserve_call(
+    app: &App,
+    record: &SessionRecord,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let (store, budget) = (record.store_name.as_ref(), &app.config.groq);
+    let reserved = app
+        .store
+        .reserve_model_call(store, budget.daily_calls_per_store, budget.daily_calls, now)
+        .await;
+    match reserved {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            tracing::warn!("the day's budget of model calls is used up; the rules decide");
+            Err("budget")
+        }
+        Err(error) => {
+            tracing::warn!(cause = %error, "no model call could be reserved; the rules decide");
+            Err("budget_unknown")
         }
     }
 }

@@ -56,7 +56,7 @@ fn advisor(base_url: &str) -> GroqAdvisor {
     GroqAdvisor::new(GroqOptions {
         base_url: base_url.into(),
         model: "openai/gpt-oss-20b".into(),
-        api_key: Secret::new(KEY.into()),
+        api_key: Secret::new(KEY),
     })
 }
 
@@ -742,7 +742,7 @@ async fn the_key_is_never_printed() {
     let broken = GroqOptions {
         base_url: server.uri(),
         model: "m".into(),
-        api_key: Secret::new("two\nlines".into()),
+        api_key: Secret::new("two\nlines"),
     };
     let error = GroqAdvisor::new(broken)
         .advise(&session(), now(), DEADLINE)

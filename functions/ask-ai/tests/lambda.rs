@@ -1,10 +1,11 @@
 //! API Gateway's events through the real bootstrap: every `events/ask-ai-*.json`.
 
 use shoptrail_domain::Timestamp;
+use shoptrail_domain::access::Stores;
 use shoptrail_domain::json;
 use shoptrail_domain::session::SessionMessage;
 use shoptrail_local::testing::{Fault, Function, TestDb, assert_log};
-use shoptrail_storage::Store;
+use shoptrail_storage::{Recorded, Store};
 
 const FUNCTION: Function = Function {
     name: "ask-ai",
@@ -32,20 +33,15 @@ async fn db_with_the_session() -> TestDb {
     let message = SessionMessage::parse(json::decode(SESSION.as_bytes()).unwrap(), now).unwrap();
     let store = Store::connect(&db.store_config());
     // Kept for so long that it is still there.
-    assert!(
-        store
-            .record_session_message(&message, now, 36_500, || 7)
-            .await
-            .unwrap()
-            .saved
-    );
+    let recorded = store.record_session_message(&message, &Stores::All, now, 36_500, || 7);
+    assert!(matches!(recorded.await.unwrap(), Recorded::Stored(recorded) if recorded.saved));
     db
 }
 
 #[tokio::test]
 async fn every_event_is_answered_as_its_name_says() {
     let db = db_with_the_session().await;
-    FUNCTION.assert_events_cover_its_routes(db.template(), &[]);
+    FUNCTION.assert_events_cover_its_routes(db.template());
     // No model is set: the rules answer, and then the cache.
     let host = FUNCTION.start(db.endpoint_url(), &[]).await;
 

@@ -6,11 +6,15 @@ use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use axum::{Extension, Json};
 use serde::Serialize;
-use shoptrail_domain::cart_event::{CartEvent, Sender, TrackCartEvent};
-use shoptrail_domain::json;
+use shoptrail_domain::cart_event::{CartEvent, Sender, Signed, TrackCartEvent};
+use shoptrail_domain::refusal::Refusal;
+use shoptrail_domain::wire::Scalar;
+use shoptrail_domain::{StoreName, json};
 use shoptrail_edge::error::ErrorBody;
-use shoptrail_edge::{ApiError, App, RequestContext, anonymize, client_address};
-use shoptrail_storage::CartEventRecorded;
+use shoptrail_edge::{
+    ApiError, App, Refused, RequestContext, anonymize, client_address, has_opted_out,
+};
+use shoptrail_storage::{CartEventRecorded, Recorded};
 use utoipa::ToSchema;
 
 /// The answer to a tracked event.
@@ -20,7 +24,15 @@ pub(crate) struct CartEventTracked {
     status: &'static str,
     #[schema(example = "Cart event tracked successfully")]
     message: &'static str,
-    data: TrackedEvent,
+    data: Tracked,
+}
+
+/// What became of the event.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Tracked {
+    Stored(TrackedEvent),
+    Refused(Refused),
 }
 
 /// The stored event.
@@ -36,22 +48,26 @@ pub(crate) struct TrackedEvent {
     duplicate: Option<bool>,
 }
 
-impl From<CartEventRecorded> for CartEventTracked {
-    fn from(recorded: CartEventRecorded) -> Self {
-        let CartEventRecorded {
-            id,
-            created_at,
-            duplicate,
-        } = recorded;
-        let data = TrackedEvent {
-            id,
-            created_at,
-            duplicate: duplicate.then_some(true),
-        };
+impl CartEventTracked {
+    fn stored(recorded: CartEventRecorded) -> Self {
         Self {
             status: "success",
             message: "Cart event tracked successfully",
-            data,
+            data: Tracked::Stored(TrackedEvent {
+                id: recorded.id,
+                created_at: recorded.created_at,
+                duplicate: recorded.duplicate.then_some(true),
+            }),
+        }
+    }
+
+    fn refused(context: &RequestContext, reason: Refusal) -> Self {
+        context.note_refusal(reason, 1);
+        context.note_outcome(reason.as_str());
+        Self {
+            status: "success",
+            message: "Cart event not stored",
+            data: Tracked::Refused(Refused { refused: reason }),
         }
     }
 }
@@ -63,16 +79,17 @@ impl From<CartEventRecorded> for CartEventTracked {
     tag = "Cart tracking",
     request_body = TrackCartEvent,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same as `eventId`, where the body has none")),
-    security((), ("apiKey" = []), ("bearer" = [])),
+    security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
     responses(
-        (status = 200, description = "Stored, now or before", body = CartEventTracked),
+        (status = 200, description = "Stored, now or before; or refused, where the shopper was erased or does not consent", body = CartEventTracked),
         (status = 400, description = "A field is missing or malformed", body = ErrorBody),
         (status = 401, description = "No credential where one is needed, or one that does not verify", body = ErrorBody),
-        (status = 403, description = "An origin that is not allowed", body = ErrorBody),
+        (status = 403, description = "A credential for another store or scope, or an origin that is not allowed", body = ErrorBody),
         (status = 409, description = "The `eventId` was used for another event", body = ErrorBody),
         (status = 413, description = "The body is over 64 KiB", body = ErrorBody),
         (status = 415, description = "The body is no JSON by its type", body = ErrorBody),
-        (status = 503, description = "The database is not available", body = ErrorBody),
+        (status = 429, description = "Too many requests of this client, this key or this store", body = ErrorBody),
+        (status = 503, description = "The database is not available, or the route is switched off", body = ErrorBody),
     ),
 )]
 pub(crate) async fn track(
@@ -82,8 +99,17 @@ pub(crate) async fn track(
     body: Bytes,
 ) -> Result<Json<CartEventTracked>, ApiError> {
     let wire: TrackCartEvent = json::decode(&body)?;
+    // Also where the event is refused, its store is told so.
+    context.note_store(named_store(&wire).as_ref());
     let event = CartEvent::parse(&wire, sender(&app, &context, &headers))?;
-    context.note_store(Some(&event.store_name));
+    context.authorize_writing(Some(&event.store_name))?;
+    if !event.has_consent || has_opted_out(&headers) {
+        return Ok(Json(CartEventTracked::refused(
+            &context,
+            Refusal::NoConsent,
+        )));
+    }
+    context.admit(&app, Some(&event.store_name), 1).await?;
     let retention_days = app.config.retention.event_days;
     let recorded = app
         .store
@@ -91,15 +117,30 @@ pub(crate) async fn track(
             app.random.draw()
         })
         .await?;
-    context.note_outcome(if recorded.duplicate {
-        "duplicate"
-    } else {
-        "stored"
-    });
-    Ok(Json(recorded.into()))
+    Ok(Json(match recorded {
+        Recorded::Stored(recorded) if recorded.duplicate => {
+            context.note_refusal(Refusal::Duplicate, 1);
+            context.note_outcome("duplicate");
+            CartEventTracked::stored(recorded)
+        }
+        Recorded::Stored(recorded) => {
+            context.note_outcome("stored");
+            CartEventTracked::stored(recorded)
+        }
+        Recorded::Erased => CartEventTracked::refused(&context, Refusal::Erased),
+        // Cart events are bound to the store that they name.
+        Recorded::OtherStore => return Err(ApiError::Internal("an event of two stores")),
+    }))
 }
 
-fn sender<'a>(app: &App, context: &RequestContext, headers: &'a HeaderMap) -> Sender<'a> {
+fn named_store(wire: &TrackCartEvent) -> Option<StoreName> {
+    match &wire.store_name {
+        Scalar::Text(name) => StoreName::parse(name).ok(),
+        _ => None,
+    }
+}
+
+fn sender<'a>(app: &App, context: &'a RequestContext, headers: &'a HeaderMap) -> Sender<'a> {
     let text = |name: &str| {
         headers
             .get(name)
@@ -108,7 +149,10 @@ fn sender<'a>(app: &App, context: &RequestContext, headers: &'a HeaderMap) -> Se
     let address = client_address(headers, context.source_ip());
     Sender {
         user_agent: text(USER_AGENT.as_str()),
-        signed: None,
+        signed: context.principal().signed_query().map(|query| Signed {
+            store_name: &query.shop,
+            customer_id: query.customer_id.as_ref(),
+        }),
         // A blank header is an absent one, as a blank field is.
         idempotency_key: text("idempotency-key").filter(|key| !key.trim().is_empty()),
         ip_address: if app.config.anonymize_ip {

@@ -18,8 +18,10 @@ use shoptrail_edge::{ApiError, App, RequestContext};
     responses(
         (status = 200, description = "The session", body = SessionRecord),
         (status = 400, description = "No session has such an id", body = ErrorBody),
-        (status = 401, description = "No key with the scope `read`", body = ErrorBody),
+        (status = 401, description = "No credential, or one that does not verify", body = ErrorBody),
+        (status = 403, description = "A key without the scope `read`, or for other stores", body = ErrorBody),
         (status = 404, description = "There is no such session", body = ErrorBody),
+        (status = 429, description = "Too many requests of this key", body = ErrorBody),
         (status = 503, description = "The database is not available", body = ErrorBody),
     ),
 )]
@@ -33,8 +35,10 @@ pub(crate) async fn session(
         .map_err(|_| Reason::NotASessionId)
         .and_then(|Path(session)| SessionId::parse(&session))
         .map_err(|reason| ParseError::new("session", reason))?;
+    context.limit(&app, None, 1).await?;
     let found = app.store.find_session(&session, app.clock.now()).await?;
     let record = found.ok_or(ApiError::NotFound("There is no such session"))?;
     context.note_store(record.store_name.as_ref());
+    context.authorize_reading(record.store_name.as_ref())?;
     Ok(Json(record))
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::audit;
 use crate::engine::listen_on_loopback;
 
 /// The function's time-out, from which it reads how long it may take.
@@ -190,6 +191,13 @@ impl LambdaHost {
             () = tokio::time::sleep(FUNCTION_TIMEOUT) => Err(LambdaFailure::TimedOut),
         };
         locked(&self.shared.waiting).remove(&id);
+        if let Ok(answer) = &result {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let path = format!("{} {}", text(&event["routeKey"]), text(&event["rawPath"]));
+            let status = answer["statusCode"].as_u64().unwrap_or(0);
+            let status = u16::try_from(status).unwrap_or(0);
+            audit::assert_answer_is_impersonal(&path, status, &answer.to_string());
+        }
         result
     }
 
@@ -238,6 +246,15 @@ impl LambdaHost {
     #[must_use]
     pub fn log(&self) -> String {
         locked(&self.shared.log).clone()
+    }
+}
+
+/// Whatever the test was about, its log is searched.
+impl Drop for LambdaHost {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            audit::assert_log_is_impersonal(&self.log());
+        }
     }
 }
 

@@ -3,12 +3,15 @@
 //!
 //! Nothing here is used by the gateway itself. The helpers panic where a test could not go on.
 
+pub mod audit;
 mod db;
 mod fault;
 mod lambda;
 mod replay;
+mod shop;
 
 pub use db::TestDb;
 pub use fault::{Fault, FaultProxy};
 pub use lambda::{LambdaFailure, LambdaHost};
-pub use replay::{Answer, Function, SampleEvent, assert_log};
+pub use replay::{Answer, Function, SampleEvent, assert_log, record_key_of_events};
+pub use shop::{HASH_PEPPER, SHOPIFY_API_SECRET, TestAnswer, TestShop};

@@ -9,13 +9,16 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in.
+/// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in; without limits,
+/// since a test is one client.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shoptrail-local"));
     command
         .args(arguments)
         .current_dir(folder)
         .env_clear()
+        .env("RATE_LIMIT_PER_MINUTE", "0")
+        .env("RATE_LIMIT_PER_HOUR", "0")
         .stdin(Stdio::null());
     command
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ use crate::identifier::{EventId, ExternalId, SessionRef};
 use crate::limits::{ACTION_TYPE_CHARS, NAME_CHARS, PRODUCT_TITLE_CHARS, USER_AGENT_CHARS};
 use crate::web_url::WebUrl;
 use crate::wire::Scalar;
-use crate::{ParseErrors, Reason, StoreName, Timestamp, text};
+use crate::{ParseErrors, Reason, StoreName, Timestamp, consent, text};
 
 /// What a shopper did.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,6 +136,10 @@ pub struct TrackCartEvent {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     pub occurred_at: Scalar,
+    /// `false`, or an object whose `analytics` is `false`: the event is not stored.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    pub consent: Value,
 }
 
 /// What the request around an event tells of its sender.
@@ -199,6 +204,8 @@ pub struct CartEvent {
     pub occurred_at: Option<Timestamp>,
     /// The shopper's address.
     pub ip_address: Option<IpAddr>,
+    /// Whether the shopper agrees to being recorded.
+    pub has_consent: bool,
     /// SHA-256, in hex, of what the client said: two requests of one `eventId` must agree in it.
     pub fingerprint: String,
 }
@@ -263,6 +270,7 @@ impl CartEvent {
             _ => problems.note("eventId", EventId::parse_optional(&wire.event_id)),
         };
         let occurred_at = problems.note("occurredAt", Timestamp::parse(&wire.occurred_at));
+        let consent = problems.note("consent", consent::parse(&wire.consent));
         problems.into_result()?;
 
         let mut event = Self {
@@ -289,6 +297,7 @@ impl CartEvent {
             event_id: event_id.flatten(),
             occurred_at: occurred_at.flatten(),
             ip_address: sender.ip_address,
+            has_consent: consent == Some(true),
             fingerprint: String::new(),
         };
         // Only with a key is there anything to compare it with, and only the body counts: a retry over
@@ -396,7 +405,7 @@ mod tests {
         let sender = Sender {
             user_agent: Some("Agent\u{7}/1"),
             idempotency_key: Some("key-12345"),
-            ip_address: None,
+            ..Sender::default()
         };
         let event = CartEvent::parse(&wire, sender).unwrap();
         assert_eq!(event.user_agent.as_deref(), Some("Agent/1"));
@@ -413,6 +422,38 @@ mod tests {
         )
         .unwrap_err();
         assert_eq!(wrong.first().field, "Idempotency-Key");
+    }
+
+    #[test]
+    fn what_is_signed_goes_before_what_the_body_says() {
+        let (store_name, customer) = (
+            StoreName::parse("s").unwrap(),
+            ExternalId::parse("42").unwrap(),
+        );
+        let parse = |store: Scalar, customer_id: Option<&ExternalId>| {
+            let wire = TrackCartEvent {
+                store_name: store,
+                customer_id: Scalar::Whole(7),
+                ..Default::default()
+            };
+            let signed = Some(Signed {
+                store_name: &store_name,
+                customer_id,
+            });
+            let sender = Sender {
+                signed,
+                ..Sender::default()
+            };
+            let event = CartEvent::parse(&wire, sender).unwrap();
+            (event.store_name, event.customer_id)
+        };
+        assert_eq!(
+            parse(Scalar::Absent, Some(&customer)),
+            (store_name.clone(), Some(customer.clone()))
+        );
+        // Whether the credential covers the store that the body names is judged elsewhere.
+        let other = StoreName::parse("other").unwrap();
+        assert_eq!(parse(Scalar::Text("other".into()), None), (other, None));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub mod access;
 pub mod advice;
 pub mod cart_event;
+mod consent;
+pub mod day_range;
 pub mod email;
 pub mod error;
 pub mod identifier;

@@ -1,5 +1,4 @@
-//! The shopper's address, as far as headers can be believed. Never used to limit anybody: a client can
-//! write these headers.
+//! The shopper's address, as far as headers can be believed: a client can write these headers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,20 +8,28 @@ use axum::http::HeaderMap;
 /// skipped.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, source_ip: Option<IpAddr>) -> Option<IpAddr> {
-    let forwarded = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','));
     let real = headers
         .get_all("x-real-ip")
         .iter()
-        .filter_map(|value| value.to_str().ok());
-    forwarded
+        .filter_map(|value| value.to_str().ok())
+        .map(parse);
+    forwarded_for(headers)
         .chain(real)
-        .find_map(parse)
+        .find_map(|address| address)
         .or(source_ip)
         .map(|address| address.to_canonical())
+}
+
+/// The entries of `X-Forwarded-For`, over all its lines; `None` for one that is no address.
+pub(crate) fn forwarded_for(
+    headers: &HeaderMap,
+) -> impl DoubleEndedIterator<Item = Option<IpAddr>> {
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        // A line with other bytes in it is one entry that is no address: it must not make its neighbours adjacent.
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(parse)
 }
 
 /// The address cut to its network: /24 of IPv4, /48 of IPv6.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use shoptrail_storage::{Credentials, StoreConfig};
+use shoptrail_storage::{Credentials, Pepper, StoreConfig, WindowLimits};
 use tracing::level_filters::LevelFilter;
 
 use crate::cors::Origins;
@@ -23,6 +24,8 @@ pub enum Deployment {
 pub struct Config {
     /// Who may call from where.
     pub trust: TrustConfig,
+    /// How often who may call.
+    pub limits: LimitsConfig,
     /// How long what is kept.
     pub retention: RetentionConfig,
     /// Whether addresses are stored cut to /24 (IPv4) or /48 (IPv6).
@@ -42,8 +45,23 @@ pub struct TrustConfig {
     pub admin_origins: Origins,
     /// `PUBLIC_INGEST`.
     pub public_ingest: PublicIngest,
+    /// `SHOPIFY_API_SECRET`: what Shopify signs with. Without it no signature verifies.
+    pub shopify_api_secret: Option<Secret>,
+    /// `HASH_PEPPER`: under which API keys and erased persons are hashed. Without it no API key verifies.
+    pub hash_pepper: Option<Secret>,
     /// `DEV_API_KEY`, of the local gateway alone: a key with all scopes for all stores.
     pub dev_api_key: Option<Secret>,
+}
+
+/// How often who may call; 0 is without end.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsConfig {
+    /// `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR`, of each client.
+    pub client: WindowLimits,
+    /// `KEY_RATE_LIMIT_PER_MINUTE`, of each API key.
+    pub key_per_minute: u32,
+    /// `STORE_RATE_LIMIT_PER_MINUTE`, of each store's clients together.
+    pub store_per_minute: u32,
 }
 
 /// Which storefront routes need no credential.
@@ -77,23 +95,31 @@ pub struct GroqConfig {
     pub base_url: String,
     /// `ASK_AI_TIMEOUT_MS`: the time for a whole decision.
     pub timeout: Duration,
+    /// `ASK_AI_DAILY_CALLS`: the model calls of a UTC day.
+    pub daily_calls: u32,
+    /// `ASK_AI_DAILY_CALLS_PER_STORE`: those of one store.
+    pub daily_calls_per_store: u32,
 }
 
-/// A value that never prints.
+/// A value that never prints. Its copies are one: a secret that was rotated is replaced in all of them.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Arc<RwLock<Arc<str>>>);
 
 impl Secret {
     /// Keeps `value`.
     #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
+    pub fn new(value: impl Into<Arc<str>>) -> Self {
+        Self(Arc::new(RwLock::new(value.into())))
     }
 
     /// The value.
     #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
+    pub fn expose(&self) -> Arc<str> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replace(&self, value: impl Into<Arc<str>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value.into();
     }
 }
 
@@ -139,6 +165,16 @@ impl Config {
                 expected: "16 characters or more",
             });
         }
+        let hash_pepper = env.text("HASH_PEPPER");
+        if hash_pepper
+            .as_ref()
+            .is_some_and(|secret| Pepper::new(secret).is_none())
+        {
+            return Err(ConfigError {
+                name: "HASH_PEPPER",
+                expected: "16 characters or more",
+            });
+        }
         Ok(Self {
             trust: TrustConfig {
                 storefront_origins: match env.text("ALLOWED_ORIGINS") {
@@ -156,7 +192,17 @@ impl Config {
                     },
                     "none, tracker or all",
                 )?,
+                shopify_api_secret: env.text("SHOPIFY_API_SECRET").map(Secret::new),
+                hash_pepper: hash_pepper.map(Secret::new),
                 dev_api_key: dev_api_key.map(Secret::new),
+            },
+            limits: LimitsConfig {
+                client: WindowLimits {
+                    per_minute: env.count("RATE_LIMIT_PER_MINUTE", 100)?,
+                    per_hour: env.count("RATE_LIMIT_PER_HOUR", 1_000)?,
+                },
+                key_per_minute: env.count("KEY_RATE_LIMIT_PER_MINUTE", 6_000)?,
+                store_per_minute: env.count("STORE_RATE_LIMIT_PER_MINUTE", 6_000)?,
             },
             retention: RetentionConfig {
                 event_days: env.within(
@@ -185,6 +231,8 @@ impl Config {
                     1..=25_000,
                     "a number of milliseconds, 1 to 25000",
                 )?)),
+                daily_calls: env.count("ASK_AI_DAILY_CALLS", 10_000)?,
+                daily_calls_per_store: env.count("ASK_AI_DAILY_CALLS_PER_STORE", 2_000)?,
             },
             log_level: match env.text("LOG_LEVEL") {
                 Some(level) => env.parsed(
@@ -269,6 +317,15 @@ impl Env<'_> {
             .map_or(Ok(default), |value| self.parsed(name, &value, expected))
     }
 
+    fn count(&self, name: &'static str, default: u32) -> Result<u32, ConfigError> {
+        self.within(
+            name,
+            default,
+            0..=MOST_COUNTED,
+            "a whole number, 0 to 1000000000",
+        )
+    }
+
     fn within(
         &self,
         name: &'static str,
@@ -284,6 +341,9 @@ impl Env<'_> {
         }
     }
 }
+
+/// Larger limits than this limit nothing.
+const MOST_COUNTED: u32 = 1_000_000_000;
 
 struct Switch(bool);
 
@@ -363,6 +423,10 @@ mod tests {
             ("ASK_AI_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "loud"),
             ("DEV_API_KEY", "short"),
+            ("HASH_PEPPER", "short"),
+            ("RATE_LIMIT_PER_MINUTE", "-1"),
+            ("RATE_LIMIT_PER_HOUR", "many"),
+            ("ASK_AI_DAILY_CALLS", "1e3"),
         ] {
             let error = config(&[(name, value)], Deployment::Local)
                 .unwrap_err()
@@ -384,6 +448,8 @@ mod tests {
             &[
                 ("GROQ_API_KEY", "gsk_canary"),
                 ("DEV_API_KEY", "canary-canary-canary"),
+                ("SHOPIFY_API_SECRET", "shpss_canary"),
+                ("HASH_PEPPER", "canary-canary-canary"),
             ],
             Deployment::Local,
         )

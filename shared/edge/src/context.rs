@@ -1,12 +1,16 @@
 //! What is known of a request before its body is read.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::extract::Request;
 use lambda_http::request::RequestContext as GatewayContext;
 use shoptrail_domain::StoreName;
+use shoptrail_domain::refusal::Refusal;
 use uuid::Uuid;
+
+use crate::routes::Group;
+use crate::trust::Principal;
 
 /// What the gateway in front tells: API Gateway in its event, the local gateway in a request extension.
 #[derive(Debug, Clone, Default)]
@@ -45,20 +49,89 @@ pub struct RequestContext(Arc<Inner>);
 struct Inner {
     request_id: String,
     source_ip: Option<IpAddr>,
+    group: Group,
+    sender: OnceLock<Sender>,
+    is_authorized: OnceLock<()>,
     store: OnceLock<String>,
     outcome: OnceLock<&'static str>,
+    refusals: Mutex<Vec<(Refusal, u64)>>,
+}
+
+/// Who sent the request.
+#[derive(Debug)]
+struct Sender {
+    principal: Principal,
+    limited_address: Option<IpAddr>,
 }
 
 impl RequestContext {
-    pub(crate) fn new(caller: Caller) -> Self {
+    pub(crate) fn new(caller: Caller, group: Group) -> Self {
         Self(Arc::new(Inner {
             request_id: caller
                 .request_id
                 .unwrap_or_else(|| Uuid::new_v4().to_string()),
             source_ip: caller.source_ip,
+            group,
+            sender: OnceLock::new(),
+            is_authorized: OnceLock::new(),
             store: OnceLock::new(),
             outcome: OnceLock::new(),
+            refusals: Mutex::default(),
         }))
+    }
+
+    /// Keeps on whose behalf the request comes, and for which address it is counted.
+    pub(crate) fn note_sender(&self, principal: Principal, limited_address: Option<IpAddr>) {
+        let _ = self.0.sender.set(Sender {
+            principal,
+            limited_address,
+        });
+    }
+
+    /// On whose behalf the request comes.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        self.0
+            .sender
+            .get()
+            .map_or(&Principal::Public, |sender| &sender.principal)
+    }
+
+    pub(crate) fn limited_address(&self) -> Option<IpAddr> {
+        self.0.sender.get()?.limited_address
+    }
+
+    pub(crate) fn group(&self) -> Group {
+        self.0.group
+    }
+
+    pub(crate) fn note_authorized(&self) {
+        let _ = self.0.is_authorized.set(());
+    }
+
+    /// Whether the handler asked which stores the credential covers.
+    pub(crate) fn is_authorized(&self) -> bool {
+        self.0.is_authorized.get().is_some()
+    }
+
+    /// Notes what of the request was not stored, for the merchant to see.
+    pub fn note_refusal(&self, reason: Refusal, count: u64) {
+        let mut refusals = self
+            .0
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        refusals.push((reason, count));
+    }
+
+    pub(crate) fn take_refusals(&self) -> Vec<(Refusal, u64)> {
+        std::mem::take(
+            &mut self
+                .0
+                .refusals
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// The request's id: in the answer's header, in its error and in the log.

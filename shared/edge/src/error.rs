@@ -14,6 +14,9 @@ use utoipa::ToSchema;
 /// Seconds after which to try again when the database is not available.
 const RETRY_AFTER_SECONDS: &str = "2";
 
+/// Seconds after which to try a route again that is switched off: somebody is looking into it.
+const DISABLED_SECONDS: &str = "60";
+
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
@@ -44,12 +47,15 @@ pub enum ApiError {
     /// The body is of another kind than the route takes.
     #[error("unsupported media type")]
     UnsupportedMediaType,
-    /// Too many requests; asked for by the gateway in front.
+    /// Too many requests.
     #[error("rate limited")]
     RateLimited {
         /// When to try again.
         retry_after_seconds: u32,
     },
+    /// The route is switched off.
+    #[error("disabled")]
+    Disabled,
     /// The database.
     #[error(transparent)]
     Store(Arc<StoreError>),
@@ -184,6 +190,12 @@ impl ApiError {
                 "RATE_LIMITED",
                 "Too many requests",
             ),
+            Self::Disabled => answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service Unavailable",
+                "DISABLED",
+                "This route is switched off for the moment",
+            ),
             Self::Store(error) if error.is_conflict() => answer(
                 StatusCode::CONFLICT,
                 "Conflict",
@@ -259,6 +271,9 @@ impl ApiError {
                 retry_after_seconds,
             } => {
                 headers.insert(RETRY_AFTER, (*retry_after_seconds).into());
+            }
+            Self::Disabled => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(DISABLED_SECONDS));
             }
             Self::Store(error) if error.is_unavailable() => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

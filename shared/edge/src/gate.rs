@@ -1,4 +1,4 @@
-//! What every request passes: it is judged in the contract's order (route and method, size, media type,
+//! What every request passes: it is judged in the contract's order (route and method, switch, size, media type,
 //! credential), handed to its handler, answered in the one error shape, and logged once.
 
 use std::any::Any;
@@ -12,13 +12,16 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Limited};
+use shoptrail_domain::refusal::Refusal;
+use shoptrail_storage::Store;
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::{Caller, RequestContext};
 use crate::cors::{Origins, preflight_headers};
-use crate::routes::{self, Access, Match, Route};
-use crate::{ApiError, App, Config, trust};
+use crate::routes::{self, Access, Group, Match, Route};
+use crate::trust::{self, Presented};
+use crate::{ApiError, App, Config};
 
 /// The handlers behind the gate.
 pub fn gated(handlers: Router<App>, app: App) -> Router {
@@ -33,11 +36,20 @@ pub fn gated(handlers: Router<App>, app: App) -> Router {
 const NO_ROUTE: &str = "There is no such route";
 
 async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+    // All that a request asks of the database ends within this time, not each part of it.
+    shoptrail_storage::within(Store::OPERATION_TIMEOUT, pass_in_time(app, request, next)).await
+}
+
+async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let context = RequestContext::new(Caller::of(&request));
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
     let found = routes::find(&method, request.uri().path());
+    let group = match &found {
+        Match::Found(route) => route.group,
+        Match::OtherMethod { .. } | Match::NotFound => Group::Service,
+    };
+    let context = RequestContext::new(Caller::of(&request), group);
 
     // What the path is of, whatever the method: it says who may read the answer and how an error looks.
     let known = match &found {
@@ -47,10 +59,17 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
     let origins = known.and_then(|route| origins_for(&app.config, route));
     let (route, answer) = match found {
         Match::Found(route) => {
-            let answer = match judge(&app.config, route, request).await {
+            let answer = match judge(&app, &context, route, request).await {
                 Ok(mut request) => {
                     request.extensions_mut().insert(context.clone());
-                    next.run(request).await
+                    let answer = next.run(request).await;
+                    // No answer of a handler that did not ask whose data it is.
+                    if needs_authorization(route) && is_success(&answer) && !context.is_authorized()
+                    {
+                        ApiError::Internal("a handler authorized nobody").into_response()
+                    } else {
+                        answer
+                    }
                 }
                 Err(error) => error.into_response(),
             };
@@ -95,13 +114,58 @@ async fn pass(State(app): State<App>, request: Request, next: Next) -> Response 
         error.as_ref(),
         started,
     );
+    count_refusals(&app, &context, error.as_ref()).await;
     answer
+}
+
+/// Counts what was not stored, and writes the counts down if that is due. At the end of a request, since a Lambda does
+/// nothing between two.
+async fn count_refusals(app: &App, context: &RequestContext, error: Option<&ApiError>) {
+    let refused = match error {
+        _ if !matches!(context.group(), Group::CartTracking | Group::SessionIngest) => None,
+        Some(
+            ApiError::Invalid(_)
+            | ApiError::PayloadTooLarge { .. }
+            | ApiError::UnsupportedMediaType,
+        ) => Some(Refusal::Invalid),
+        Some(ApiError::RateLimited { .. }) => Some(Refusal::RateLimited),
+        _ => None,
+    };
+    let noted = context.take_refusals();
+    for (reason, count) in refused.map(|reason| (reason, 1)).into_iter().chain(noted) {
+        app.refusals.note(context.store(), reason, count);
+    }
+    let days = app.config.retention.event_days;
+    app.refusals
+        .flush_if_due(&app.store, app.clock.now(), days)
+        .await;
+}
+
+fn needs_authorization(route: &Route) -> bool {
+    match route.access {
+        Access::Tracker | Access::Storefront | Access::Key(_) => true,
+        Access::Anyone | Access::Webhook => false,
+    }
+}
+
+fn is_success(answer: &Response) -> bool {
+    answer.status().is_success() && answer.extensions().get::<ApiError>().is_none()
 }
 
 const X_REQUEST_ID: axum::http::HeaderName = axum::http::HeaderName::from_static("x-request-id");
 
-/// Size, media type, credential, in this order. The body is read here, up to its cap.
-async fn judge(config: &Config, route: &Route, request: Request) -> Result<Request, ApiError> {
+/// Whether the route is switched on, then size, media type and credential, in this order. The body is read here, up
+/// to its cap.
+async fn judge(
+    app: &App,
+    context: &RequestContext,
+    route: &Route,
+    request: Request,
+) -> Result<Request, ApiError> {
+    let now = app.clock.now();
+    if app.switches.is_disabled(route.group, &app.store, now).await {
+        return Err(ApiError::Disabled);
+    }
     let (parts, body) = request.into_parts();
     let limit = route.body_bytes;
     if body.size_hint().lower() > limit as u64 {
@@ -117,10 +181,17 @@ async fn judge(config: &Config, route: &Route, request: Request) -> Result<Reque
             .map_err(|_| ApiError::PayloadTooLarge { limit })?
             .to_bytes()
     };
-    if route.method == "POST" && !is_supported(&parts.headers, route) {
+    if route.method != "GET" && !is_supported(&parts.headers, route) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    trust::authorize(&config.trust, route, &parts.headers, &parts.uri)?;
+    let presented = Presented {
+        headers: &parts.headers,
+        uri: &parts.uri,
+        body: &body,
+    };
+    let principal = trust::authorize(app, route, presented, now).await?;
+    let address = trust::limited_address(&principal, &parts.headers, context.source_ip());
+    context.note_sender(principal, address);
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
@@ -155,8 +226,8 @@ fn is_supported(headers: &HeaderMap, route: &Route) -> bool {
 fn origins_for<'a>(config: &'a Config, route: &Route) -> Option<&'a Origins> {
     match route.access {
         Access::Tracker | Access::Storefront => Some(&config.trust.storefront_origins),
-        Access::Read => Some(&config.trust.admin_origins),
-        Access::Anyone => None,
+        Access::Key(_) => Some(&config.trust.admin_origins),
+        Access::Anyone | Access::Webhook => None,
     }
 }
 

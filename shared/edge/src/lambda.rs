@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use axum::Router;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, LambdaEvent, Service as _, lambda_runtime, service_fn};
+use serde::de::DeserializeOwned;
 use shoptrail_storage::{Store, Table};
 
-use crate::App;
 use crate::config::{self, Config, ConfigError, Deployment};
+use crate::secrets::{SecretError, Secrets};
 use crate::telemetry::{self, Format};
+use crate::{ApiError, App, Clock};
 
 /// Serves a function's router to the Lambda runtime until the environment ends. `table` is one that the
 /// function may read. What keeps it from starting stands in one line on standard error.
@@ -25,24 +28,98 @@ pub async fn run(router: impl FnOnce(App) -> Router, table: Table) -> ExitCode {
 }
 
 async fn serve(router: impl FnOnce(App) -> Router, table: Table) -> Result<(), StartError> {
-    let config = Config::from_env(config::process_env, Deployment::Lambda)?;
-    telemetry::start(config.log_level, Format::Json);
-    let store = Store::connect(&config::store_from_env(config::process_env)?);
-    // Opens the connection now, while a Lambda has a full processor. When it fails, the first request
-    // tries again and answers for it.
-    if let Err(error) = store.check(table).await {
-        tracing::warn!(cause = %error, "the database does not answer yet");
-    }
-    let adapter = Adapter::from(router(App::new(config, store)));
+    let started = start(table).await?;
+    let adapter = Adapter::from(router(started.app.clone()));
     let handler = service_fn(move |mut event: LambdaEvent<LambdaRequest>| {
         if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
             request.raw_query_string = request.raw_query_string.take().map(escape_query);
         }
-        adapter.clone().call(event)
+        let (mut adapter, started) = (adapter.clone(), started.clone());
+        async move {
+            started.refresh_secrets().await;
+            adapter.call(event).await
+        }
     });
     lambda_runtime::run(handler)
         .await
         .map_err(StartError::Runtime)
+}
+
+/// Hands every event to `work` until the environment ends: for a function that no HTTP request calls. An error makes
+/// the service deliver the event again.
+pub async fn run_events<E, W, F>(work: W, table: Table) -> ExitCode
+where
+    E: DeserializeOwned + Send + 'static,
+    W: Fn(App, E) -> F,
+    F: Future<Output = Result<(), ApiError>>,
+{
+    let served = async {
+        let started = start(table).await?;
+        let handler = service_fn(|event: LambdaEvent<E>| {
+            let (started, work) = (started.clone(), &work);
+            async move {
+                started.refresh_secrets().await;
+                let worked = work(started.app, event.payload).await;
+                worked.map_err(lambda_http::Error::from)
+            }
+        });
+        lambda_runtime::run(handler)
+            .await
+            .map_err(StartError::Runtime)
+    };
+    match served.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A function that is ready for its first event.
+#[derive(Debug, Clone)]
+struct Started {
+    app: App,
+    secrets: Option<Arc<Secrets>>,
+}
+
+impl Started {
+    async fn refresh_secrets(&self) {
+        if let Some(secrets) = &self.secrets {
+            secrets
+                .refresh(&self.app.config, self.app.clock.now())
+                .await;
+        }
+    }
+}
+
+/// What a function does before its first event: settings, log, secrets, database.
+async fn start(table: Table) -> Result<Started, StartError> {
+    let mut config = Config::from_env(config::process_env, Deployment::Lambda)?;
+    telemetry::start(config.log_level, Format::Json);
+    let database = config::store_from_env(config::process_env)?;
+    let clock = Clock::system();
+    let secrets = Secrets::from_env(config::process_env, &database, clock.now());
+    let store = Store::connect(&database);
+    let fetched = async {
+        match &secrets {
+            Some(secrets) => secrets.fetch_into(&mut config).await,
+            None => Ok(()),
+        }
+    };
+    // Opens the connection now, while a Lambda has a full processor. When it fails, the first request
+    // tries again and answers for it.
+    let (fetched, checked) = tokio::join!(fetched, store.check(table));
+    fetched?;
+    if let Err(error) = checked {
+        tracing::warn!(cause = %error, "the database does not answer yet");
+    }
+    let app = App::with_clock(config, store, clock);
+    app.refresh_switches().await;
+    Ok(Started {
+        app,
+        secrets: secrets.map(Arc::new),
+    })
 }
 
 /// A query with the characters escaped that no URI may hold: `lambda_http` panics at them.
@@ -67,6 +144,9 @@ enum StartError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The Runtime API.
     #[error("the Lambda Runtime API does not answer")]
     Runtime(#[source] lambda_http::Error),

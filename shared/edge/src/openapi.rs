@@ -14,6 +14,8 @@ use crate::error::{ErrorBody, FieldProblem};
         (name = "Cart tracking", description = "Add-to-cart and buy-now events."),
         (name = "Sessions", description = "Browsing sessions."),
         (name = "Ask AI", description = "Popup decisions."),
+        (name = "Reading", description = "What was stored, and what was not."),
+        (name = "Privacy", description = "Erasure, and Shopify's compliance webhooks."),
         (name = "Service", description = "Health and documents."),
     ),
 )]
@@ -32,6 +34,20 @@ impl Frame {
         components.add_security_scheme(
             "bearer",
             SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+        );
+        components.add_security_scheme(
+            "appProxy",
+            SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
+                "signature",
+                "The signature of the query, as Shopify's app proxy makes it",
+            ))),
+        );
+        components.add_security_scheme(
+            "shopifyWebhook",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                "X-Shopify-Hmac-Sha256",
+                "The signature of the body, as Shopify's webhooks make it",
+            ))),
         );
         document
     }

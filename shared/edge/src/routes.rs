@@ -1,19 +1,25 @@
 //! Every route that exists, and what a caller needs for it: the one place that says so. `template.yaml`
 //! leads the same routes to their functions, and a test holds the two against each other.
 
+use std::fmt;
+use std::str::FromStr;
+
 use axum::http::Method;
+use shoptrail_domain::access::Scope;
 use shoptrail_domain::limits::{ASK_AI_BODY_BYTES, BODY_BYTES, INGEST_BODY_BYTES};
 
 /// One route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// `GET` or `POST`; `HEAD` goes with `GET`.
+    /// `GET`, `POST` or `DELETE`; `HEAD` goes with `GET`.
     pub method: &'static str,
     /// The path, with `{name}` for a variable segment. What begins with `/api` also answers without it,
     /// because a Shopify app proxy forwards what follows its own prefix.
     pub path: &'static str,
     /// Who may call.
     pub access: Access,
+    /// What it is switched off with.
+    pub group: Group,
     /// The most that a body may hold, in bytes.
     pub body_bytes: usize,
 }
@@ -27,25 +33,124 @@ pub enum Access {
     Tracker,
     /// A storefront, or a key with the scope `write`.
     Storefront,
-    /// A key with the scope `read`.
-    Read,
+    /// A key with this scope.
+    Key(Scope),
+    /// Shopify, by its signature of the body.
+    Webhook,
 }
 
+impl Access {
+    /// The scope that a key needs; `None` where keys are not looked at.
+    #[must_use]
+    pub fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Anyone | Self::Webhook => None,
+            Self::Tracker | Self::Storefront => Some(Scope::Write),
+            Self::Key(scope) => Some(scope),
+        }
+    }
+}
+
+/// Routes that are switched off together, at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Health and documents: never off.
+    Service,
+    /// Cart events.
+    CartTracking,
+    /// Browsing events.
+    SessionIngest,
+    /// Popup decisions.
+    AskAi,
+    /// What is read with a key.
+    Read,
+    /// Erasure and Shopify's compliance webhooks.
+    Privacy,
+}
+
+impl Group {
+    /// Those that can be switched off.
+    pub const ALL: [Self; 5] = [
+        Self::CartTracking,
+        Self::SessionIngest,
+        Self::AskAi,
+        Self::Read,
+        Self::Privacy,
+    ];
+
+    /// The group's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::CartTracking => "cart-tracking",
+            Self::SessionIngest => "session-ingest",
+            Self::AskAi => "ask-ai",
+            Self::Read => "read",
+            Self::Privacy => "privacy",
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Group {
+    type Err = NotAGroup;
+
+    fn from_str(text: &str) -> Result<Self, NotAGroup> {
+        Self::ALL
+            .into_iter()
+            .find(|group| group.as_str() == text)
+            .ok_or(NotAGroup)
+    }
+}
+
+/// A text that names no group that can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a route group is cart-tracking, session-ingest, ask-ai, read or privacy")]
+pub struct NotAGroup;
+
 impl Route {
-    const fn get(path: &'static str, access: Access) -> Self {
+    const fn open(path: &'static str) -> Self {
         Self {
             method: "GET",
             path,
-            access,
+            access: Access::Anyone,
+            group: Group::Service,
             body_bytes: BODY_BYTES,
         }
     }
 
-    const fn post(path: &'static str, access: Access, body_bytes: usize) -> Self {
+    const fn read(path: &'static str) -> Self {
+        Self {
+            method: "GET",
+            path,
+            access: Access::Key(Scope::Read),
+            group: Group::Read,
+            body_bytes: BODY_BYTES,
+        }
+    }
+
+    const fn erase(method: &'static str, path: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            access: Access::Key(Scope::Erase),
+            group: Group::Privacy,
+            body_bytes: BODY_BYTES,
+        }
+    }
+
+    const fn post(path: &'static str, access: Access, group: Group, body_bytes: usize) -> Self {
         Self {
             method: "POST",
             path,
             access,
+            group,
             body_bytes,
         }
     }
@@ -59,16 +164,42 @@ impl Route {
 
 /// The routes.
 pub const ROUTES: &[Route] = &[
-    Route::post("/api/cart-tracking/track", Access::Storefront, BODY_BYTES),
-    Route::post("/ingest", Access::Tracker, INGEST_BODY_BYTES),
-    Route::post("/events", Access::Tracker, INGEST_BODY_BYTES),
-    Route::get("/sessions/{session}", Access::Read),
-    Route::post("/askai", Access::Tracker, ASK_AI_BODY_BYTES),
-    Route::get("/health", Access::Anyone),
-    Route::get("/healthz", Access::Anyone),
-    Route::get("/openapi.json", Access::Anyone),
-    Route::get("/docs", Access::Anyone),
-    Route::get("/docs/{file}", Access::Anyone),
+    Route::post(
+        "/api/cart-tracking/track",
+        Access::Storefront,
+        Group::CartTracking,
+        BODY_BYTES,
+    ),
+    Route::read("/api/cart-tracking/refusals"),
+    Route::post(
+        "/ingest",
+        Access::Tracker,
+        Group::SessionIngest,
+        INGEST_BODY_BYTES,
+    ),
+    Route::post(
+        "/events",
+        Access::Tracker,
+        Group::SessionIngest,
+        INGEST_BODY_BYTES,
+    ),
+    Route::read("/sessions/{session}"),
+    Route::post("/askai", Access::Tracker, Group::AskAi, ASK_AI_BODY_BYTES),
+    Route::erase("DELETE", "/api/privacy/customers"),
+    Route::erase("GET", "/api/privacy/customers/{receiptId}"),
+    Route::read("/api/privacy/requests"),
+    Route::read("/api/privacy/requests/{requestId}"),
+    Route::post(
+        "/webhooks/shopify",
+        Access::Webhook,
+        Group::Privacy,
+        BODY_BYTES,
+    ),
+    Route::open("/health"),
+    Route::open("/healthz"),
+    Route::open("/openapi.json"),
+    Route::open("/docs"),
+    Route::open("/docs/{file}"),
 ];
 
 /// What a method and a path lead to.

@@ -1,7 +1,7 @@
 //! Cart events, each stored once.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -10,14 +10,14 @@ use shoptrail_domain::Timestamp;
 use shoptrail_domain::cart_event::CartEvent;
 use shoptrail_domain::identifier::{CartEventId, EventId};
 
+use crate::erasures::Trace;
 use crate::tables::{CART_EVENT_ID, CREATED_AT_SHARDS};
-use crate::{Store, StoreError, expires_at};
+use crate::transactions::is_refused;
+use crate::{Recorded, Store, StoreError, expires_at};
 
 const OPERATION: &str = "record_cart_event";
 /// Draws of an id before giving up: two events of one millisecond share a tail once in 78 billion.
 const DRAWS: usize = 4;
-/// Pauses between attempts at a transaction that met another one on the same key, in ms.
-const CONFLICT_PAUSE_MS: u64 = 15;
 
 /// An item of `cart_tracking_events`; absent values are absent attributes, which keeps the indexes sparse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +118,23 @@ struct IdempotencyRecord {
     expires_at: i64,
 }
 
+impl IdempotencyRecord {
+    fn new(record: &CartEventRecord, event_id: &EventId, fingerprint: &str) -> Self {
+        Self {
+            id: idempotency_id(&record.store_name, event_id.as_str()),
+            cart_event_id: record.id.clone(),
+            recorded_at: record.created_at.clone(),
+            fingerprint: fingerprint.to_owned(),
+            expires_at: record.expires_at,
+        }
+    }
+}
+
+/// The id of the record of an idempotency key. Neither a store's name nor a key holds the sign between them.
+pub(crate) fn idempotency_id(store: &str, event_id: &str) -> String {
+    format!("idempotency#{store}#{event_id}")
+}
+
 /// A cart event that is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CartEventRecorded {
@@ -131,7 +148,7 @@ pub struct CartEventRecorded {
 
 impl Store {
     /// Stores an event once. With an `event_id`, the first write wins: later ones, parallel ones
-    /// included, get what it got.
+    /// included, get what it got. An event of somebody who was erased is not stored.
     ///
     /// # Errors
     ///
@@ -143,20 +160,20 @@ impl Store {
         now: Timestamp,
         retention_days: u32,
         mut random: impl FnMut() -> u128 + Send,
-    ) -> Result<CartEventRecorded, StoreError> {
+    ) -> Result<Recorded<CartEventRecorded>, StoreError> {
         self.in_time(
             OPERATION,
             Box::pin(async {
+                let checks = self.tombstone_checks(OPERATION, &traces(event), now)?;
                 for _ in 0..DRAWS {
                     let drawn = random();
                     let id = CartEventId::new(now, drawn);
                     let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
-                    let recorded = match &event.event_id {
-                        None => self.put_cart_event(record).await?,
-                        Some(event_id) => {
-                            self.put_cart_event_once(record, event_id, &event.fingerprint, now)
-                                .await?
-                        }
+                    let recorded = if event.event_id.is_none() && checks.is_empty() {
+                        self.put_cart_event(record).await?.map(Recorded::Stored)
+                    } else {
+                        self.transact_cart_event(record, event, &checks, now)
+                            .await?
                     };
                     if let Some(recorded) = recorded {
                         return Ok(recorded);
@@ -200,96 +217,111 @@ impl Store {
         }
     }
 
-    /// `None` when the id is taken.
-    async fn put_cart_event_once(
+    /// The event together with the record of its key, where it has one, and the checks that nobody of whom it tells
+    /// was erased. `None` when the id is taken.
+    async fn transact_cart_event(
         &self,
         record: CartEventRecord,
-        event_id: &EventId,
-        fingerprint: &str,
+        event: &CartEvent,
+        checks: &[TransactWriteItem],
         now: Timestamp,
-    ) -> Result<Option<CartEventRecorded>, StoreError> {
-        let idempotency = IdempotencyRecord {
-            // Neither a store's name nor an event's id holds the sign between them.
-            id: format!("idempotency#{}#{}", record.store_name, event_id.as_str()),
-            cart_event_id: record.id.clone(),
-            recorded_at: record.created_at.clone(),
-            fingerprint: fingerprint.to_owned(),
-            expires_at: record.expires_at,
-        };
-        let first_use = Put::builder()
+    ) -> Result<Option<Recorded<CartEventRecorded>>, StoreError> {
+        let item = to_item(&record)?;
+        let put = Put::builder()
             .table_name(&self.tables.cart_events)
-            .set_item(Some(to_item(&idempotency)?))
-            .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
-            .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()))
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let event = Put::builder()
-            .table_name(&self.tables.cart_events)
-            .set_item(Some(to_item(&record)?))
-            .condition_expression("attribute_not_exists(id)");
-        let actions = [first_use, event]
-            .into_iter()
+        let idempotency = event
+            .event_id
+            .as_ref()
+            .map(|event_id| IdempotencyRecord::new(&record, event_id, &event.fingerprint));
+        let first_use = idempotency
+            .as_ref()
+            .map(|idempotency| self.put_first_use(idempotency, now))
+            .transpose()?;
+        // The key's record comes first: what it says counts before all else.
+        let puts = first_use.into_iter().chain([put]);
+        let mut actions = puts
             .map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()))
             .collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>()
             .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-        loop {
-            let Err(error) = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(actions.clone()))
-                .send()
-                .await
-            else {
-                return Ok(Some(CartEventRecorded {
-                    id: record.id,
-                    created_at: record.created_at,
-                    duplicate: false,
-                }));
+        actions.extend_from_slice(checks);
+
+        let recorded = CartEventRecorded {
+            id: record.id,
+            created_at: record.created_at,
+            duplicate: false,
+        };
+        let Err(mut reasons) = self.transact(OPERATION, &actions).await? else {
+            return Ok(Some(Recorded::Stored(recorded)));
+        };
+        let is_erased = reasons.split_off(actions.len() - checks.len());
+        let is_erased = is_erased.iter().any(is_refused);
+        let [first_uses @ .., put] = reasons.as_slice() else {
+            return Err(StoreError::throttled(OPERATION));
+        };
+        if let (Some(own), [first_use]) = (&idempotency, first_uses)
+            && is_refused(first_use)
+        {
+            let recorded = self.judge_first_use(first_use, own).await;
+            return match recorded {
+                // A key that was used for something else, or is gone by now, is the lesser reason.
+                Err(_) if is_erased => Ok(Some(Recorded::Erased)),
+                recorded => recorded.map(|recorded| Some(Recorded::Stored(recorded))),
             };
-            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-                error.as_service_error()
-            else {
-                return Err(StoreError::new(OPERATION, error));
-            };
-            match canceled.cancellation_reasons() {
-                [first_use, _] if has_code(first_use, "ConditionalCheckFailed") => {
-                    let first: IdempotencyRecord = match first_use.item() {
-                        Some(item) => from_item(item.clone())?,
-                        None => self.find_idempotency(&idempotency.id).await?,
-                    };
-                    if first.fingerprint != fingerprint {
-                        return Err(StoreError::conflict(OPERATION));
-                    }
-                    // Our own id is an attempt of ours that was stored but whose answer got lost.
-                    let duplicate = first.cart_event_id != record.id;
-                    return Ok(Some(CartEventRecorded {
-                        id: first.cart_event_id,
-                        created_at: first.recorded_at,
-                        duplicate,
-                    }));
-                }
-                [_, event] if has_code(event, "ConditionalCheckFailed") => return Ok(None),
-                reasons
-                    if reasons
-                        .iter()
-                        .any(|reason| has_code(reason, "TransactionConflict")) =>
-                {
-                    tokio::time::sleep(std::time::Duration::from_millis(CONFLICT_PAUSE_MS)).await;
-                }
-                reasons
-                    if reasons.iter().any(|reason| {
-                        has_code(reason, "ThrottlingError")
-                            || has_code(reason, "ProvisionedThroughputExceeded")
-                    }) =>
-                {
-                    return Err(StoreError::throttled(OPERATION));
-                }
-                _ => return Err(StoreError::new(OPERATION, error)),
-            }
         }
+        // The same item is our own: an attempt that was stored but whose answer got lost.
+        if is_refused(put) && self.found(put, &recorded.id).await?.as_ref() == Some(&item) {
+            return Ok(Some(Recorded::Stored(recorded)));
+        }
+        Ok(is_erased.then_some(Recorded::Erased))
     }
 
-    /// An idempotency record that a condition has just met; not every engine sends it along.
-    async fn find_idempotency(&self, id: &str) -> Result<IdempotencyRecord, StoreError> {
+    /// The write of a key's record, which only the key's first use may make.
+    fn put_first_use(
+        &self,
+        idempotency: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> Result<PutBuilder, StoreError> {
+        Ok(Put::builder()
+            .table_name(&self.tables.cart_events)
+            .set_item(Some(to_item(idempotency)?))
+            .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
+            .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+
+    /// What a key that was used before was used for.
+    async fn judge_first_use(
+        &self,
+        reason: &CancellationReason,
+        own: &IdempotencyRecord,
+    ) -> Result<CartEventRecorded, StoreError> {
+        let found = self.found(reason, &own.id).await?;
+        let first: IdempotencyRecord =
+            from_item(found.ok_or_else(|| StoreError::throttled(OPERATION))?)?;
+        if first.fingerprint != own.fingerprint {
+            return Err(StoreError::conflict(OPERATION));
+        }
+        // Our own id is an attempt of ours that was stored but whose answer got lost.
+        let duplicate = first.cart_event_id != own.cart_event_id;
+        Ok(CartEventRecorded {
+            id: first.cart_event_id,
+            created_at: first.recorded_at,
+            duplicate,
+        })
+    }
+
+    /// The item that a condition has just met; not every engine sends it along.
+    async fn found(
+        &self,
+        reason: &CancellationReason,
+        id: &str,
+    ) -> Result<Option<Item>, StoreError> {
+        if let Some(item) = reason.item() {
+            return Ok(Some(item.clone()));
+        }
         let found = self
             .client
             .get_item()
@@ -299,12 +331,26 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::new(OPERATION, error))?;
-        from_item(found.item.ok_or_else(|| StoreError::throttled(OPERATION))?)
+        Ok(found.item)
     }
 }
 
-pub(crate) fn has_code(reason: &CancellationReason, code: &str) -> bool {
-    reason.code() == Some(code)
+/// What tells whose an event is.
+fn traces(event: &CartEvent) -> Vec<Trace<'_>> {
+    let store = event.store_name.as_str();
+    let email = event.customer_email.as_ref().map(|email| Trace::Email {
+        store,
+        email: email.as_str(),
+    });
+    let customer = event.customer_id.as_ref().map(|id| Trace::CustomerId {
+        store,
+        id: id.as_str(),
+    });
+    let session = event.session_id.as_ref().map(|session| Trace::CartSession {
+        store,
+        session: session.as_str(),
+    });
+    [email, customer, session].into_iter().flatten().collect()
 }
 
 type Item = std::collections::HashMap<String, AttributeValue>;

@@ -1,11 +1,12 @@
 //! Ask AI's decisions: what was asked, what came back, what the shopper was shown.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::advice::{Advice, Source};
 use shoptrail_domain::session::SessionId;
 
+use crate::erasures::Trace;
 use crate::tables::SESSION;
 use crate::{Store, StoreError, is_alive};
 
@@ -50,7 +51,7 @@ impl DecisionRecord {
 }
 
 impl Store {
-    /// Stores a decision.
+    /// Stores a decision; not that about a session that was erased while it was made.
     ///
     /// # Errors
     ///
@@ -59,21 +60,23 @@ impl Store {
         const OPERATION: &str = "record_decision";
         let item = serde_dynamo::to_item(decision)
             .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-        self.in_time(
-            OPERATION,
-            Box::pin(async {
-                let put = self
-                    .client
-                    .put_item()
-                    .table_name(&self.tables.decisions)
-                    .set_item(Some(item))
-                    .send()
-                    .await;
-                put.map(|_| ())
-                    .map_err(|error| StoreError::new(OPERATION, error))
-            }),
-        )
-        .await
+        let trace = Trace::TrackerSession {
+            session: &decision.session,
+        };
+        // Every tombstone holds at a time that cannot be read.
+        let made_at = Timestamp::parse_iso(&decision.created_at).unwrap_or_default();
+        let mut actions = self.tombstone_checks(OPERATION, &[trace], made_at)?;
+        let put = Put::builder()
+            .table_name(&self.tables.decisions)
+            .set_item(Some(item))
+            .build()
+            .map_err(|error| StoreError::unreadable(OPERATION, error))?;
+        actions.push(TransactWriteItem::builder().put(put).build());
+        let record = async {
+            // A refusal says that the session was erased: then there is nothing to be kept.
+            self.transact(OPERATION, &actions).await.map(|_| ())
+        };
+        self.in_time(OPERATION, Box::pin(record)).await
     }
 
     /// The newest decision about a session.

@@ -28,6 +28,12 @@ enum Kind {
     Refused,
     #[error("a stored item could not be read")]
     Unreadable,
+    #[error("the limits could not be counted")]
+    Uncounted,
+    #[error("there is no pepper to hash with")]
+    NoPepper,
+    #[error("another worker has taken the job over, or it is gone")]
+    LeaseLost,
 }
 
 impl StoreError {
@@ -42,8 +48,19 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self.kind,
-            Kind::TooSlow | Kind::Unreachable | Kind::Throttled
+            Kind::TooSlow | Kind::Unreachable | Kind::Throttled | Kind::Uncounted
         )
+    }
+
+    /// The same failure where it only kept something from being counted: whatever it was, nothing was done yet, and
+    /// trying again later may help.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self {
+            operation: self.operation,
+            kind: Kind::Uncounted,
+            source: Some(Box::new(self)),
+        }
     }
 
     pub(crate) fn new<E>(operation: &'static str, error: SdkError<E>) -> Self
@@ -89,6 +106,27 @@ impl StoreError {
         Self {
             operation,
             kind: Kind::Throttled,
+            source: None,
+        }
+    }
+
+    /// Whether the job that was worked on is no longer this worker's.
+    pub(crate) fn is_lease_lost(&self) -> bool {
+        self.kind == Kind::LeaseLost
+    }
+
+    pub(crate) fn lease_lost(operation: &'static str) -> Self {
+        Self {
+            operation,
+            kind: Kind::LeaseLost,
+            source: None,
+        }
+    }
+
+    pub(crate) fn no_pepper(operation: &'static str) -> Self {
+        Self {
+            operation,
+            kind: Kind::NoPepper,
             source: None,
         }
     }

@@ -1,20 +1,26 @@
 //! DynamoDB: the tables and indexes, the records in them and the operations on them. The only user of the SDK.
 //!
 //! Every operation ends within [`Store::OPERATION_TIMEOUT`], its retries included: with its result, or with a
-//! [`StoreError`] that says whether trying again may help.
+//! [`StoreError`] that says whether trying again may help. [`Store::run_privacy_job`] alone is told how long to work.
 
 mod api_keys;
 mod blob;
 mod cart_events;
 mod client;
+mod deadline;
 mod decisions;
+mod erasures;
 mod error;
 mod pepper;
+mod privacy;
+mod privacy_jobs;
+mod rate_limits;
 mod refusals;
 mod secrets;
 mod sessions;
 mod settings;
 pub mod tables;
+mod transactions;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,9 +34,15 @@ use tokio::sync::Mutex;
 pub use api_keys::ApiKeyRecord;
 pub use cart_events::{CartEventRecord, CartEventRecorded};
 pub use client::{Credentials, StoreConfig};
+pub use deadline::within;
 pub use decisions::DecisionRecord;
+pub use erasures::Recorded;
 pub use error::StoreError;
 pub use pepper::Pepper;
+pub use privacy_jobs::{
+    Erased, ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus, PrivacyTask,
+};
+pub use rate_limits::{Counted, WindowLimits};
 pub use refusals::RefusalDay;
 pub use secrets::SecretStore;
 pub use sessions::{RecentSession, SessionMessageRecorded};
@@ -116,7 +128,7 @@ impl Store {
         name: &'static str,
         operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(Self::OPERATION_TIMEOUT, operation).await {
+        match tokio::time::timeout(deadline::left(Self::OPERATION_TIMEOUT), operation).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::too_slow(name)),
         }

@@ -20,15 +20,17 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem, Update,
 };
 use shoptrail_domain::Timestamp;
+use shoptrail_domain::access::Stores;
 use shoptrail_domain::session::{
     Dropped, Entry, Merged, Segment, SessionId, SessionMessage, SessionRecord, SessionState,
 };
 
-use crate::cart_events::has_code;
+use crate::erasures::Trace;
 use crate::tables::{SESSION, SESSION_ITEM};
-use crate::{Store, StoreError, blob, expires_at, is_alive};
+use crate::transactions::{has_code, is_refused};
+use crate::{Recorded, Store, StoreError, blob, expires_at, is_alive};
 
-const HEAD: &str = "head";
+pub(crate) const HEAD: &str = "head";
 /// Bytes of state in one item: an item holds 400 KB, its other attributes and their names included.
 const PART_BYTES: usize = 380 * 1024;
 /// Keys in one `BatchGetItem`, as DynamoDB allows.
@@ -70,7 +72,8 @@ struct Head {
 }
 
 impl Store {
-    /// Adds a message to its session.
+    /// Adds a message to its session. A session that was erased, or is bound to a store that is not among
+    /// `stores`, takes none.
     ///
     /// # Errors
     ///
@@ -78,10 +81,11 @@ impl Store {
     pub async fn record_session_message(
         &self,
         message: &SessionMessage,
+        stores: &Stores,
         now: Timestamp,
         retention_days: u32,
         mut random: impl FnMut() -> u128 + Send,
-    ) -> Result<SessionMessageRecorded, StoreError> {
+    ) -> Result<Recorded<SessionMessageRecorded>, StoreError> {
         const OPERATION: &str = "record_session_message";
         let session = message.session();
         self.in_time(
@@ -94,10 +98,14 @@ impl Store {
                 loop {
                     if head.written_by == write {
                         // An attempt of ours was stored, though its answer got lost.
-                        return Ok(SessionMessageRecorded {
+                        return Ok(Recorded::Stored(SessionMessageRecorded {
                             saved: true,
                             dropped,
-                        });
+                        }));
+                    }
+                    let bound_to = head.state.store_name();
+                    if bound_to.is_some_and(|store| !stores.contain(store)) {
+                        return Ok(Recorded::OtherStore);
                     }
                     let overlapping = head.state.overlapping(message);
                     let known = self
@@ -106,10 +114,10 @@ impl Store {
                     let mut state = std::mem::take(&mut head.state);
                     let merged = state.merge(message, &known, now);
                     if !merged.changed {
-                        return Ok(SessionMessageRecorded {
+                        return Ok(Recorded::Stored(SessionMessageRecorded {
                             saved: false,
                             dropped: merged.dropped,
-                        });
+                        }));
                     }
                     let items = self.encode(
                         session,
@@ -120,13 +128,26 @@ impl Store {
                         expires_at(now, retention_days),
                     )?;
                     dropped = merged.dropped;
-                    match self.replace_head(OPERATION, items, head.version).await? {
+                    // Erasing deletes the head, so that only a session without one can be an erased one.
+                    let checks = if head.version == 0 {
+                        let trace = Trace::TrackerSession {
+                            session: session.as_str(),
+                        };
+                        self.tombstone_checks(OPERATION, &[trace], now)?
+                    } else {
+                        Vec::new()
+                    };
+                    match self
+                        .replace_head(OPERATION, items, head.version, checks)
+                        .await?
+                    {
                         Replaced::Yes => {
-                            return Ok(SessionMessageRecorded {
+                            return Ok(Recorded::Stored(SessionMessageRecorded {
                                 saved: true,
                                 dropped,
-                            });
+                            }));
                         }
+                        Replaced::Erased => return Ok(Recorded::Erased),
                         Replaced::Raced(current) => {
                             tokio::time::sleep(Duration::from_millis(
                                 random() as u64 % CONFLICT_PAUSE_MS,
@@ -436,12 +457,14 @@ impl Store {
         })
     }
 
-    /// Writes a change if the head is still of the version that it was made from: all of it, or nothing.
+    /// Writes a change if the head is still of the version that it was made from, and if `checks` hold, which are
+    /// those on tombstones: all of it, or nothing.
     async fn replace_head(
         &self,
         operation: &'static str,
         writes: Writes,
         version: u64,
+        checks: Vec<TransactWriteItem>,
     ) -> Result<Replaced, StoreError> {
         let condition = if version == 0 {
             "attribute_not_exists(version)"
@@ -461,7 +484,7 @@ impl Store {
             delete,
             expires,
         } = writes;
-        if put.is_empty() && strip.is_empty() && delete.is_empty() {
+        if put.is_empty() && strip.is_empty() && delete.is_empty() && checks.is_empty() {
             let put = self
                 .client
                 .put_item()
@@ -523,6 +546,8 @@ impl Store {
                 .map_err(build)?;
             actions.push(TransactWriteItem::builder().delete(delete).build());
         }
+        let first_check = actions.len();
+        actions.extend(checks);
         let Err(error) = self
             .client
             .transact_write_items()
@@ -534,13 +559,11 @@ impl Store {
         };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                let any = |code| {
-                    canceled
-                        .cancellation_reasons()
-                        .iter()
-                        .any(|reason| has_code(reason, code))
-                };
-                if any("ConditionalCheckFailed") || any("TransactionConflict") {
+                let reasons = canceled.cancellation_reasons();
+                let any = |code| reasons.iter().any(|reason| has_code(reason, code));
+                if reasons.iter().skip(first_check).any(is_refused) {
+                    Ok(Replaced::Erased)
+                } else if any("ConditionalCheckFailed") || any("TransactionConflict") {
                     Ok(Replaced::Raced(None))
                 } else if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
                     Err(StoreError::throttled(operation))
@@ -569,6 +592,8 @@ enum Replaced {
     Yes,
     /// Another writer was quicker; with the head that it left, where the database told.
     Raced(Option<Item>),
+    /// The session was erased.
+    Erased,
 }
 
 fn lock_of(session: &SessionId) -> usize {

@@ -13,7 +13,7 @@ use crate::error::Problems;
 use crate::limits::{EVENT_BYTES, EVENT_STRING_CHARS, SAFE_INTEGER};
 use crate::text::cut_chars;
 use crate::wire::{Object, PageMap, Scalar};
-use crate::{ParseErrors, Reason, StoreName, Timestamp};
+use crate::{ParseErrors, Reason, StoreName, Timestamp, consent};
 
 /// The body of `POST /ingest`, as it comes: a snapshot, or an envelope around `state`.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -64,6 +64,10 @@ pub struct SessionMessageBody {
     #[schema(value_type = Option<BTreeMap<String, Vec<Object>>>)]
     #[serde(default)]
     pub events: Object<PageMap<Value>>,
+    /// `false`, or an object whose `analytics` is `false`: the message is not stored.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    pub consent: Value,
     /// An envelope's content.
     #[schema(value_type = Option<StateBody>)]
     #[serde(default)]
@@ -101,6 +105,7 @@ pub struct StateBody {
 pub struct SessionMessage {
     pub(super) session: SessionId,
     pub(super) store_name: Option<StoreName>,
+    has_consent: bool,
     pub(super) cart: Option<CartStamp>,
     pub(super) times: Times,
     pub(super) events: Vec<MessageEvent>,
@@ -231,6 +236,12 @@ impl SessionMessage {
         let sent_at = problems
             .note("sentAt", Timestamp::parse(&body.sent_at))
             .flatten();
+        let consent = problems.note("consent", consent::parse(&body.consent));
+        let inner_consent = state.as_ref().and_then(|state| state.other.get("consent"));
+        let inner_consent = problems.note(
+            "state.consent",
+            inner_consent.map_or(Ok(true), consent::parse),
+        );
         // A message without a session is refused below, and not worth the hashing.
         let envelope_id = state
             .as_ref()
@@ -257,6 +268,7 @@ impl SessionMessage {
             // A session that could not be read is among the problems above.
             session: session.ok_or_else(|| crate::ParseError::new("session", Reason::Required))?,
             store_name,
+            has_consent: consent == Some(true) && inner_consent == Some(true),
             cart: whole(&items_in_cart).map(|count| CartStamp {
                 at: at.unwrap_or(now),
                 seq,
@@ -286,6 +298,17 @@ impl SessionMessage {
     #[must_use]
     pub fn store_name(&self) -> Option<&StoreName> {
         self.store_name.as_ref()
+    }
+
+    /// Names the store where the message itself names none.
+    pub fn bind_to(&mut self, store: &StoreName) {
+        self.store_name.get_or_insert_with(|| store.clone());
+    }
+
+    /// Whether the shopper agrees to being recorded.
+    #[must_use]
+    pub fn has_consent(&self) -> bool {
+        self.has_consent
     }
 }
 

@@ -8,7 +8,7 @@ use shoptrail_domain::Timestamp;
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::tables;
 
-use crate::support::{DAYS, cart_event, now, random, store, track};
+use crate::support::{DAYS, cart_event, now, random, store, stored, track};
 
 const TABLE: &str = "cart_tracking_events";
 
@@ -176,11 +176,13 @@ async fn a_key_that_has_expired_is_free_again() {
     let before = store
         .record_cart_event(&event, later(DAYS - 1), DAYS, random)
         .await
+        .map(stored)
         .unwrap();
     assert_eq!((before.id, before.duplicate), (first.id.clone(), true));
     let after = store
         .record_cart_event(&event, later(DAYS), DAYS, random)
         .await
+        .map(stored)
         .unwrap();
     assert!(!after.duplicate);
     assert_ne!(after.id, first.id);
@@ -203,12 +205,14 @@ async fn an_id_that_is_taken_is_drawn_anew() {
                 DAYS,
                 || 7,
             )
-            .await;
+            .await
+            .map(stored);
         let second = store
             .record_cart_event(&event, Timestamp::from_millis(1), DAYS, || {
                 draws.next().unwrap_or(9)
             })
             .await
+            .map(stored)
             .unwrap();
         if let Ok(first) = first {
             assert_ne!(second.id, first.id);

@@ -1,35 +1,9 @@
 //! Decisions are found while they live.
 
-use shoptrail_domain::advice::{Advice, ProposedAdvice, Source};
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::DecisionRecord;
 
-use crate::support::{now, session, store};
-
-fn decision(id: &str) -> DecisionRecord {
-    let proposed = ProposedAdvice {
-        show_popup: true,
-        message: "Free returns within 30 days.".into(),
-        reason: "The cart is full.".into(),
-        category: "info".into(),
-        trigger: "items_in_cart".into(),
-        confidence: 0.92,
-        delay_ms: 2_000.0,
-    };
-    DecisionRecord {
-        session: "s-1".into(),
-        decision_id: id.into(),
-        session_version: 3,
-        store_name: None,
-        source: Source::Rules,
-        advice: Advice::parse(proposed).unwrap(),
-        asked: None,
-        failure: None,
-        created_at: now().to_iso(),
-        reusable_until: Some(now().plus_millis(60_000)),
-        expires_at: now().plus_days(1).as_secs(),
-    }
-}
+use crate::support::{decision, now, session, store};
 
 #[tokio::test]
 async fn the_newest_decision_is_found_until_it_expires() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
-use shoptrail_storage::{Store, StoreConfig, StoreError};
+use shoptrail_storage::{Pepper, Store, StoreConfig, StoreError};
 
 use crate::support::{
     cart_event, deliver, flush, message, now, record, session, store, track, try_deliver,
@@ -16,7 +16,8 @@ async fn proxied(db: &TestDb) -> (FaultProxy, Store) {
         endpoint_url: Some(proxy.endpoint_url().into()),
         ..db.store_config()
     };
-    (proxy, Store::connect(&config))
+    let pepper = Pepper::new("a pepper for the tests");
+    (proxy, Store::connect(&config).with_pepper(pepper))
 }
 
 #[tokio::test]
@@ -96,6 +97,7 @@ async fn a_lost_answer_doubles_nothing() {
     for fields in [
         json!({ "productId": "a" }),
         json!({ "productId": "b", "eventId": "key-12345" }),
+        json!({ "productId": "c", "sessionId": "s-1", "customerEmail": "jane@example.com" }),
     ] {
         proxy.set(Fault::LoseFirstWrite).await;
         let recorded = track(&proxied, &cart_event(fields)).await.unwrap();
@@ -109,7 +111,7 @@ async fn a_lost_answer_doubles_nothing() {
         .scan()
         .table_name("cart_tracking_events")
         .index_name("idx_store_name");
-    assert_eq!(events.send().await.unwrap().count, 2);
+    assert_eq!(events.send().await.unwrap().count, 3);
 
     // What such a message had to leave out is named all the same.
     proxy.set(Fault::LoseFirstWrite).await;

@@ -2,11 +2,15 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "clippy.toml lets tests fail so, but not their helpers"
 )]
 
 mod cart_events;
 mod decisions;
+mod erasures;
 mod faults;
+mod privacy_jobs;
+mod rate_limits;
 mod sessions;
 mod support;

@@ -4,11 +4,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use shoptrail_domain::access::Stores;
 use shoptrail_domain::session::SessionMessage;
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::Store;
 
-use crate::support::{DAYS, deliver, flush, message, now, random, record, session, store};
+use crate::support::{DAYS, deliver, flush, message, now, random, record, session, store, stored};
 
 const TABLE: &str = "tracker_sessions";
 
@@ -277,8 +278,9 @@ async fn a_session_that_has_expired_is_gone_and_may_begin_anew() {
             .is_none()
     );
     let anew = store
-        .record_session_message(&flush("/", 0, 2), later, DAYS, random)
+        .record_session_message(&flush("/", 0, 2), &Stores::All, later, DAYS, random)
         .await
+        .map(stored)
         .unwrap();
     assert!(anew.saved);
     let record = store

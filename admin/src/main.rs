@@ -1,0 +1,7 @@
+//! The tool's binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shoptrail_admin::main()
+}

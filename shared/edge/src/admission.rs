@@ -1,0 +1,109 @@
+//! What is asked of every request once its body is understood: whether its credential covers the store, and whether
+//! its sender has not sent too much. The one place for both.
+
+use shoptrail_domain::StoreName;
+use shoptrail_domain::access::Stores;
+
+use crate::limiter::OnFailure;
+use crate::routes::Group;
+use crate::trust::Principal;
+use crate::{ApiError, App, RequestContext};
+
+const OTHER_STORE: ApiError = ApiError::Forbidden("This credential is for other stores");
+
+impl RequestContext {
+    /// Lets a request pass that writes `cost` things for `store`, or for none that it names: the credential must cover
+    /// the store, and the sender must keep the limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Forbidden`], [`ApiError::RateLimited`], or the database's where it cannot be asked and the route
+    /// does not go on without.
+    pub async fn admit(
+        &self,
+        app: &App,
+        store: Option<&StoreName>,
+        cost: u32,
+    ) -> Result<(), ApiError> {
+        self.note_store(store);
+        self.authorize_writing(store)?;
+        self.limit(app, store, cost).await
+    }
+
+    /// Whether the request may write into what is bound to `store`. What is bound to none is open to all who may
+    /// write: a tracker need not name its store.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Forbidden`].
+    pub fn authorize_writing(&self, store: Option<&StoreName>) -> Result<(), ApiError> {
+        self.note_authorized();
+        match store {
+            Some(store) if !self.principal().stores().contain(store) => Err(OTHER_STORE),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the request may read what is bound to `store`. What is bound to none is for keys of all stores.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Forbidden`].
+    pub fn authorize_reading(&self, store: Option<&StoreName>) -> Result<(), ApiError> {
+        match store {
+            None if *self.principal().stores() != Stores::All => {
+                self.note_authorized();
+                Err(OTHER_STORE)
+            }
+            store => self.authorize_writing(store),
+        }
+    }
+
+    /// Counts the request against the limits of its sender and of the store.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::RateLimited`], or the database's where it cannot be asked and the route does not go on without.
+    pub async fn limit(
+        &self,
+        app: &App,
+        store: Option<&StoreName>,
+        cost: u32,
+    ) -> Result<(), ApiError> {
+        let (limits, now) = (app.config.limits, app.clock.now());
+        let on_failure = match self.group() {
+            // What shoppers do goes on being recorded.
+            Group::CartTracking | Group::SessionIngest => OnFailure::GoOn,
+            Group::AskAi | Group::Read | Group::Privacy | Group::Service => OnFailure::Refuse,
+        };
+        match self.principal() {
+            Principal::Shopify | Principal::Key { id: None, .. } => return Ok(()),
+            Principal::Key { id: Some(id), .. } => {
+                app.limiter
+                    .count_key(&app.store, id, cost, limits.key_per_minute, on_failure, now)
+                    .await?;
+            }
+            Principal::Public | Principal::AppProxy(_) => {
+                let address = self.limited_address();
+                app.limiter
+                    .count_client(&app.store, address, cost, limits.client, on_failure, now)
+                    .await?;
+            }
+        }
+        match store {
+            Some(store) if matches!(self.group(), Group::CartTracking | Group::SessionIngest) => {
+                app.limiter
+                    .count_store(
+                        &app.store,
+                        store,
+                        cost,
+                        limits.store_per_minute,
+                        on_failure,
+                        now,
+                    )
+                    .await
+            }
+            _ => Ok(()),
+        }
+    }
+}
