@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -78,8 +79,9 @@ pub(crate) struct RefusedOnDay {
 pub(crate) async fn refusals(
     State(app): State<App>,
     Extension(context): Extension<RequestContext>,
-    Query(query): Query<RefusalsQuery>,
+    query: Result<Query<RefusalsQuery>, QueryRejection>,
 ) -> Result<Json<RefusalsListed>, ApiError> {
+    let Query(query) = query?;
     let now = app.clock.now();
     let store = given(query.store_name.as_deref())
         .map(StoreName::parse)

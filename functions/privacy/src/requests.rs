@@ -137,7 +137,7 @@ pub(crate) async fn requests(
     Extension(context): Extension<RequestContext>,
     query: Result<Query<RequestsQuery>, QueryRejection>,
 ) -> Result<Json<RequestsListed>, ApiError> {
-    let Query(query) = query.map_err(twice)?;
+    let Query(query) = query?;
     let store = StoreName::parse(&query.store_name.unwrap_or_default())
         .map_err(|reason| ParseError::new("storeName", reason))?;
     let limit = limit(query.limit.as_deref())?;
@@ -174,7 +174,7 @@ pub(crate) async fn request(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<RequestQuery>, QueryRejection>,
 ) -> Result<Json<RequestFound>, ApiError> {
-    let Query(query) = query.map_err(twice)?;
+    let Query(query) = query?;
     let cursor = cursor(query.cursor.as_deref())?;
     let is_request = |job: &PrivacyJob| job.kind == PrivacyJobKind::ExportCustomer;
     let job = jobs::find(&app, &context, path, is_request, NO_REQUEST).await?;
@@ -206,11 +206,6 @@ pub(crate) async fn request(
     }))
 }
 
-/// With fields that take any text, nothing else can be wrong with a query.
-fn twice(_: QueryRejection) -> ParseError {
-    ParseError::new("query", Reason::Duplicate)
-}
-
 /// An empty parameter is an absent one.
 fn given(parameter: Option<&str>) -> Option<&str> {
     parameter.map(str::trim).filter(|text| !text.is_empty())
@@ -236,7 +231,7 @@ fn cursor(parameter: Option<&str>) -> Result<Option<String>, ParseError> {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     });
     if text.len() > MOST_CURSOR_CHARS || !text.bytes().all(is_made_of) || !ends_in_digits {
-        return Err(ParseError::new("cursor", Reason::NotASessionId));
+        return Err(ParseError::new("cursor", Reason::NotACursor));
     }
     Ok(Some(format!("{CURSOR}{}", text.replace('.', "#"))))
 }

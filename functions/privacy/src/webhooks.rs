@@ -254,8 +254,11 @@ fn email(value: &Scalar) -> Result<Option<Email>, Reason> {
 mod tests {
     use super::*;
 
-    /// Who is named by a customer written so: id, e-mail address.
-    fn named(customer: &str) -> Result<Option<(Option<String>, Option<String>)>, (String, Reason)> {
+    /// An id, and an e-mail address.
+    type Named = (Option<String>, Option<String>);
+
+    /// Who is named by a customer written so; else the field at fault.
+    fn named(customer: &str) -> Result<Option<Named>, (String, Reason)> {
         let body = format!(r#"{{ "customer": {customer} }}"#);
         let wire: ComplianceWebhook = json::decode(body.as_bytes()).unwrap();
         match task(Topic::CustomerRedact, wire.customer) {

@@ -1,5 +1,9 @@
 //! API Gateway's events through the real bootstrap: every `events/privacy-*.json`. And those of the table's stream and
 //! of the schedule through the worker's.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use serde_json::{Value, json};
 use shoptrail_domain::email::Email;

@@ -1,4 +1,8 @@
 //! Shopify's compliance webhooks, from the delivery to what they bring about.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 mod support;
 

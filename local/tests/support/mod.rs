@@ -9,6 +9,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use shoptrail_local::testing::audit::assert_log_is_impersonal;
+
 /// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in; without limits,
 /// since a test is one client.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -29,13 +31,18 @@ pub(crate) struct Gateway {
     output: BufReader<ChildStdout>,
     pub(crate) url: String,
     pub(crate) welcome: String,
+    log: Option<tempfile::NamedTempFile>,
 }
 
 impl Gateway {
-    /// Starts the binary on a free port and waits until it says what it serves. Its log is thrown away.
+    /// Starts the binary on a free port and waits until it says what it serves. Its log is searched for what is
+    /// personal when it ends.
     pub(crate) fn start(mut command: Command) -> Self {
-        command.stderr(Stdio::null());
-        Self::start_logging(command)
+        let log = tempfile::NamedTempFile::new().unwrap();
+        command.stderr(Stdio::from(log.reopen().unwrap()));
+        let mut gateway = Self::start_logging(command);
+        gateway.log = Some(log);
+        gateway
     }
 
     /// The same, with the log going where the command says.
@@ -66,6 +73,7 @@ impl Gateway {
             output,
             url,
             welcome,
+            log: None,
         }
     }
 
@@ -96,5 +104,8 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let (Some(log), false) = (&self.log, std::thread::panicking()) {
+            assert_log_is_impersonal(&std::fs::read_to_string(log.path()).unwrap());
+        }
     }
 }

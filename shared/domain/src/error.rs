@@ -81,6 +81,9 @@ pub enum Reason {
         /// The most days.
         days: u32,
     },
+    /// A cursor that no page gave.
+    #[error("Must be a cursor that an earlier page gave")]
+    NotACursor,
     /// The same key twice.
     #[error("Must not be given twice")]
     Duplicate,
