@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::bootstrap::{GATEWAY, NO_LIMITS, Release};
+use crate::bootstrap::{GATEWAY, SETTINGS, Release};
 use crate::failure::{BenchResult, Failure, io};
 use crate::scratch::Scratch;
 
@@ -33,7 +33,7 @@ impl Gateway {
             .arg(folder.path().join("data"))
             .current_dir(folder.path())
             .env_remove("GROQ_API_KEY")
-            .envs(NO_LIMITS)
+            .envs(SETTINGS)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // It writes a line for each request, as it does in earnest; nobody reads them.

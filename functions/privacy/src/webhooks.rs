@@ -36,6 +36,10 @@ pub(crate) struct ComplianceWebhook {
     #[schema(value_type = Option<WebhookCustomer>)]
     #[serde(default)]
     customer: Object<WebhookCustomer>,
+    /// Stands in a `customers/data_request` alone.
+    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
+    data_request: serde_json::Value,
 }
 
 /// A customer. What the phone number says is not needed: nothing is stored by it.
@@ -103,8 +107,23 @@ impl Topic {
         Self::ALL
             .into_iter()
             .find(|topic| given == Some(topic.as_str().as_bytes()))
-            // Another topic's webhook is none of these, so that one of these is what is missing.
-            .ok_or_else(|| ParseError::new(TOPIC, Reason::Required))
+            .ok_or_else(|| ParseError::new(TOPIC, Reason::NotATopic))
+    }
+
+    /// The topic is not signed, the body is: what is said of one thing must not be taken for another, larger one.
+    fn check(self, body: &ComplianceWebhook) -> Result<(), ParseError> {
+        let names_customer = !matches!(body.customer, Object::Absent);
+        let is_request = !body.data_request.is_null();
+        let fits = match self {
+            Self::DataRequest => true,
+            Self::CustomerRedact => !is_request,
+            Self::ShopRedact => !is_request && !names_customer,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(ParseError::new(TOPIC, Reason::NotATopic))
+        }
     }
 }
 
@@ -137,6 +156,7 @@ pub(crate) async fn shopify(
 ) -> Result<Json<WebhookAnswered>, ApiError> {
     let topic = Topic::of(&headers)?;
     let wire: ComplianceWebhook = json::decode(&body)?;
+    topic.check(&wire)?;
     let store = store(&wire.shop_domain)?;
     context.note_store(Some(&store));
     let Some(task) = task(topic, wire.customer)? else {
@@ -333,6 +353,21 @@ mod tests {
             Reason::NotAnIdentifier,
         );
         is("[]", "customer", Reason::NotAnObject);
+    }
+
+    #[test]
+    fn a_body_is_taken_for_no_more_than_it_says() {
+        let check = |topic: Topic, body: &str| {
+            let wire: ComplianceWebhook = json::decode(body.as_bytes()).unwrap();
+            topic.check(&wire).map_err(|error| error.reason)
+        };
+        let (shop, customer) = ("{}", r#"{ "customer": { "id": 1 } }"#);
+        let request = r#"{ "customer": { "id": 1 }, "data_request": { "id": 9 } }"#;
+        assert_eq!(check(Topic::ShopRedact, shop), Ok(()));
+        assert_eq!(check(Topic::ShopRedact, customer), Err(Reason::NotATopic));
+        assert_eq!(check(Topic::CustomerRedact, customer), Ok(()));
+        assert_eq!(check(Topic::CustomerRedact, request), Err(Reason::NotATopic));
+        assert_eq!(check(Topic::DataRequest, request), Ok(()));
     }
 
     #[test]

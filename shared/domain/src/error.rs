@@ -81,6 +81,9 @@ pub enum Reason {
         /// The most days.
         days: u32,
     },
+    /// Another webhook than those that the body could be of.
+    #[error("Must be customers/data_request, customers/redact or shop/redact, and fit the body")]
+    NotATopic,
     /// A cursor that no page gave.
     #[error("Must be a cursor that an earlier page gave")]
     NotACursor,
