@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::bootstrap::{GATEWAY, SETTINGS, Release};
+use crate::bootstrap::{GATEWAY, Release, SETTINGS};
 use crate::failure::{BenchResult, Failure, io};
 use crate::scratch::Scratch;
 

@@ -49,15 +49,8 @@ async fn of_200_parallel_requests_of_one_client_100_pass() {
         // The clock stands at 20.5 s past the minute.
         assert_eq!(answer.retry_after(), 40);
     }
-    let stored = shop
-        .db()
-        .client()
-        .scan()
-        .table_name("cart_tracking_events")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(stored.count(), 100);
+    let stored = shop.db().items("cart_tracking_events").await;
+    assert_eq!(stored.len(), 100);
     // Another client is not concerned, and this one may come back when it was told to.
     assert_eq!(
         shop.send_from(peer("192.0.2.2"), track(), &event())
@@ -379,15 +372,8 @@ async fn without_consent_nothing_is_stored() {
         assert_eq!(answer.json["data"], json!({ "refused": "no_consent" }));
     }
     for table in ["tracker_sessions", "cart_tracking_events", "rate_limits"] {
-        let items = shop
-            .db()
-            .client()
-            .scan()
-            .table_name(table)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(items.count(), 0, "{table}");
+        let items = shop.db().items(table).await;
+        assert_eq!(items.len(), 0, "{table}");
     }
     let unclear = shop
         .post("/ingest", &message(json!({ "consent": "perhaps" })))
@@ -446,23 +432,15 @@ async fn what_was_not_stored_is_told_by_day_and_reason() {
 async fn refusals_are_written_at_most_every_few_seconds() {
     let shop = TestShop::start(Deployment::Local, &[]).await;
     let stores = async || {
-        let items = shop
-            .db()
-            .client()
-            .scan()
-            .table_name("refusals")
-            .send()
-            .await
-            .unwrap();
+        let items = shop.db().items("refusals").await;
         let number = |item: &std::collections::HashMap<String, _>| -> u64 {
             let value: &aws_sdk_dynamodb::types::AttributeValue = &item["invalid"];
             value.as_n().unwrap().parse().unwrap()
         };
         let sum = items
-            .items()
             .iter()
             .find(|item| item["store_name"].as_s().unwrap() == "*");
-        (items.count(), sum.map_or(0, number))
+        (items.len(), sum.map_or(0, number))
     };
     for number in 0..60 {
         let body = json!({ "storeName": format!("store-{number}"), "productUrl": "nowhere" });

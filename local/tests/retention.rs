@@ -21,15 +21,8 @@ const LASTING: [&str; 2] = ["api_keys", "settings"];
 async fn lifetimes(shop: &TestShop) -> BTreeMap<String, BTreeSet<i64>> {
     let mut lifetimes: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     for table in &shop.db().template().tables {
-        let items = shop
-            .db()
-            .client()
-            .scan()
-            .table_name(&table.name)
-            .send()
-            .await
-            .unwrap();
-        for item in items.items() {
+        let items = shop.db().items(&table.name).await;
+        for item in items {
             let Some(expires_at) = item.get("expires_at") else {
                 assert!(
                     LASTING.contains(&table.name.as_str()),
@@ -156,24 +149,10 @@ async fn addresses_are_stored_cut_where_that_is_asked_for() {
                 .status,
             200
         );
-        let items = shop
-            .db()
-            .client()
-            .scan()
-            .table_name("cart_tracking_events")
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(items.items()[0]["ip_address"].as_s().unwrap(), address);
+        let items = shop.db().items("cart_tracking_events").await;
+        assert_eq!(items[0]["ip_address"].as_s().unwrap(), address);
         // Whom a limit counts is no address either.
-        let counted = shop
-            .db()
-            .client()
-            .scan()
-            .table_name("rate_limits")
-            .send()
-            .await
-            .unwrap();
-        assert!(counted.count() > 0 && !format!("{:?}", counted.items()).contains("192.0.2"));
+        let counted = shop.db().items("rate_limits").await;
+        assert!(!counted.is_empty() && !format!("{counted:?}").contains("192.0.2"));
     }
 }

@@ -250,15 +250,8 @@ async fn a_key_is_valid_until_it_is_revoked_and_two_are_valid_at_once() {
 async fn the_table_holds_no_key() {
     let shop = TestShop::start(Deployment::Lambda, &[]).await;
     let key = shop.create_key(&[Scope::Read], &[STORE]).await;
-    let items = shop
-        .db()
-        .client()
-        .scan()
-        .table_name("api_keys")
-        .send()
-        .await
-        .unwrap();
-    let text = format!("{:?}", items.items());
+    let items = shop.db().items("api_keys").await;
+    let text = format!("{:?}", items);
     assert!(text.contains(key.id()));
     let secret = key.expose().rsplit('_').next().unwrap();
     assert!(!text.contains(secret) && !text.contains(key.expose()));
@@ -344,15 +337,8 @@ async fn the_app_proxy_says_which_store_and_which_customer() {
     let body = json!({ "customerId": "7", "productId": 1 });
     let tracked = shop.post(&path, &body).await;
     assert_eq!(tracked.status, 200, "{tracked:?}");
-    let items = shop
-        .db()
-        .client()
-        .scan()
-        .table_name("cart_tracking_events")
-        .send()
-        .await
-        .unwrap();
-    let event = &items.items()[0];
+    let items = shop.db().items("cart_tracking_events").await;
+    let event = &items[0];
     assert_eq!(event["store_name"].as_s().unwrap(), STORE);
     assert_eq!(event["customer_id"].as_s().unwrap(), "42");
     assert!(!event.contains_key("customer_email"));
@@ -363,16 +349,8 @@ async fn the_app_proxy_says_which_store_and_which_customer() {
         .post(&format!("/cart-tracking/track?{query}"), &body)
         .await;
     let id = tracked.json["data"]["id"].as_str().unwrap().to_owned();
-    let items = shop
-        .db()
-        .client()
-        .scan()
-        .table_name("cart_tracking_events")
-        .send()
-        .await
-        .unwrap();
+    let items = shop.db().items("cart_tracking_events").await;
     let anonymous = items
-        .items()
         .iter()
         .find(|item| item["id"].as_s() == Ok(&id))
         .unwrap();

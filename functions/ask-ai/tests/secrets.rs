@@ -1,8 +1,4 @@
 //! Secrets come from Secrets Manager while the function starts, and stand nowhere else.
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy.toml lets tests fail so, but not their helpers"
-)]
 
 use serde_json::json;
 use shoptrail_local::testing::{Function, TestDb};

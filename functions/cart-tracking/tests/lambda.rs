@@ -41,17 +41,8 @@ async fn every_event_is_answered_as_its_name_says() {
         .filter(|answer| answer.status() == 200)
         .filter_map(|answer| Some(answer.json()["data"]["id"].as_str()?.to_owned()))
         .collect();
-    let events = db
-        .client()
-        .scan()
-        .table_name("cart_tracking_events")
-        .send()
-        .await
-        .unwrap();
-    let ids = events
-        .items()
-        .iter()
-        .map(|item| item["id"].as_s().unwrap().clone());
+    let events = db.items("cart_tracking_events").await;
+    let ids = events.iter().map(|item| item["id"].as_s().unwrap().clone());
     let stored: BTreeSet<String> = ids.filter(|id| id.starts_with("cart-event-")).collect();
     assert_eq!(stored, answered);
 

@@ -366,7 +366,10 @@ mod tests {
         assert_eq!(check(Topic::ShopRedact, shop), Ok(()));
         assert_eq!(check(Topic::ShopRedact, customer), Err(Reason::NotATopic));
         assert_eq!(check(Topic::CustomerRedact, customer), Ok(()));
-        assert_eq!(check(Topic::CustomerRedact, request), Err(Reason::NotATopic));
+        assert_eq!(
+            check(Topic::CustomerRedact, request),
+            Err(Reason::NotATopic)
+        );
         assert_eq!(check(Topic::DataRequest, request), Ok(()));
     }
 

@@ -1,8 +1,9 @@
 //! A DynamoDB for one test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use shoptrail_storage::StoreConfig;
 
 use crate::engine::{Engine, EngineOptions};
@@ -54,6 +55,18 @@ impl TestDb {
     #[must_use]
     pub fn client(&self) -> Client {
         self.engine.client()
+    }
+
+    /// All items of a table.
+    ///
+    /// # Panics
+    ///
+    /// When the table cannot be read.
+    #[expect(clippy::expect_used, reason = "a test that cannot look cannot go on")]
+    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let pages = self.client().scan().table_name(table).into_paginator();
+        let items = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+        items.expect("the table can be read")
     }
 
     /// The template whose tables these are.

@@ -37,7 +37,10 @@ async fn a_handler_that_asks_is_let_answer() {
     let careful = |Extension(context): Extension<RequestContext>| async move {
         context.authorize_writing(None).map(|()| "fine")
     };
-    assert_eq!(status(Router::new().route("/ingest", post(careful)), ingest()).await, 200);
+    assert_eq!(
+        status(Router::new().route("/ingest", post(careful)), ingest()).await,
+        200
+    );
     // What everybody may call needs nobody to be asked.
     let open = Router::new().route("/healthz", get(|| async { "fine" }));
     let request = Request::get("/healthz").body(Body::empty()).unwrap();

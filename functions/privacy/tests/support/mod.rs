@@ -131,14 +131,7 @@ pub(crate) async fn work_off(shop: &TestShop) {
 pub(crate) async fn traces(db: &TestDb, text: &str) -> BTreeMap<&'static str, usize> {
     let mut found = BTreeMap::new();
     for table in TABLES {
-        let items = db
-            .client()
-            .scan()
-            .table_name(table)
-            .into_paginator()
-            .items()
-            .send();
-        let items = items.collect::<Result<Vec<_>, _>>().await.unwrap();
+        let items = db.items(table).await;
         let count = items
             .iter()
             .filter(|item| format!("{item:?}").contains(text))
