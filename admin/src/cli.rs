@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shoptrail_edge::Clock;
+use shoptrail_edge::{Clock, Random};
 use shoptrail_local::command_line::{EnvFileError, answer_usage, complain, fail, load_env_file};
 use thiserror::Error;
 
+use crate::erasures::{self, EraseCommand, EraseError, ErasuresCommand, ReplayError};
 use crate::keys::{self, KeysCommand, KeysError};
-use crate::place::{Place, PlaceError, PlaceOptions};
+use crate::place::{Needs, Place, PlaceError, PlaceOptions};
 use crate::switches::{self, SwitchesCommand, SwitchesError};
 
 /// What its complaints begin with.
@@ -27,9 +28,13 @@ Examples:
     shoptrail-admin keys list
     shoptrail-admin keys revoke 0123456789abcdef
   Stop asking the model, without a deployment:
-    shoptrail-admin switches off ask-ai";
+    shoptrail-admin switches off ask-ai
+  Erase a customer:
+    shoptrail-admin erase --store my-store --email jane@example.com --customer 7001
+  Erase anew what a restore has brought back:
+    shoptrail-admin erasures replay";
 
-/// API keys and switches of a Shoptrail deployment, on AWS or in the local gateway's folder.
+/// API keys, switches and erasures of a Shoptrail deployment, on AWS or in the local gateway's folder.
 #[derive(Debug, Clone, Parser)]
 #[command(name = TOOL, version, after_help = EXAMPLES)]
 struct Cli {
@@ -47,6 +52,22 @@ enum Command {
     /// Switch groups of routes off and on while everything runs
     #[command(subcommand)]
     Switches(SwitchesCommand),
+    /// Erase a customer in one store, and wait until it is done
+    #[command(after_help = erasures::ERASE_HELP)]
+    Erase(EraseCommand),
+    /// Erase anew what a restore has brought back
+    #[command(subcommand)]
+    Erasures(ErasuresCommand),
+}
+
+impl Command {
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Keys(KeysCommand::Create(_)) => Needs::PepperOfNew,
+            Self::Keys(_) | Self::Switches(_) => Needs::Tables,
+            Self::Erase(_) | Self::Erasures(_) => Needs::Pepper,
+        }
+    }
 }
 
 /// Why a command came to nothing. Each is one line for a person.
@@ -62,6 +83,10 @@ enum AdminError {
     Keys(#[from] KeysError),
     #[error(transparent)]
     Switches(#[from] SwitchesError),
+    #[error(transparent)]
+    Erase(#[from] EraseError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 /// Runs one command. What `main` returns.
@@ -86,7 +111,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(
             error @ (AdminError::Place(PlaceError::Ambiguous | PlaceError::FoldersPepper)
-            | AdminError::Keys(KeysError::NotAnId)),
+            | AdminError::Keys(KeysError::NotAnId)
+            | AdminError::Erase(EraseError::Unfit(_))),
         ) => {
             complain(TOOL, &format!("{error} (--help tells the options)"));
             ExitCode::from(2)
@@ -96,13 +122,25 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), AdminError> {
-    let makes_key = matches!(cli.command, Command::Keys(KeysCommand::Create(_)));
-    let place = Place::open(cli.place, makes_key).await?;
+    // Before anything is opened, as clap looks at the other commands' options.
+    if let Command::Erase(command) = &cli.command {
+        command.parse()?;
+    }
+    let place = Place::open(cli.place, cli.command.needs()).await?;
     let done = match cli.command {
         Command::Keys(command) => keys::run(command, place.store(), &Clock::system())
             .await
             .map_err(AdminError::from),
         Command::Switches(command) => switches::run(command, place.store())
+            .await
+            .map_err(AdminError::from),
+        Command::Erase(command) => {
+            let (clock, random) = (Clock::system(), Random::system());
+            erasures::erase(&command, place.store(), &clock, &random)
+                .await
+                .map_err(AdminError::from)
+        }
+        Command::Erasures(command) => erasures::run(command, place.store())
             .await
             .map_err(AdminError::from),
     };

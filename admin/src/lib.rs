@@ -2,8 +2,10 @@
 //! Each command has a module with its options, what it does and what it says.
 
 mod cli;
+mod erasures;
 mod keys;
 mod place;
+mod progress;
 mod switches;
 
 pub use cli::main;

@@ -29,7 +29,7 @@ pub(crate) struct PlaceOptions {
     /// What stands before the tables' names [default: the variable TABLE_PREFIX]
     #[arg(long, global = true, value_name = "PREFIX")]
     table_prefix: Option<String>,
-    /// The secret in AWS Secrets Manager that holds the pepper, for keys made with --aws or --endpoint-url
+    /// The secret in AWS Secrets Manager that holds the pepper, for keys and erasures with --aws or --endpoint-url
     /// [default: the variable HASH_PEPPER_ARN, else the variable HASH_PEPPER is the pepper]
     #[arg(long, global = true, value_name = "ARN")]
     pepper_secret: Option<String>,
@@ -47,14 +47,25 @@ pub(crate) enum PlaceError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     #[error(
-        "a key is stored as a hash under the deployment's pepper: set HASH_PEPPER to it, or name its secret in AWS \
-         Secrets Manager with --pepper-secret ARN or HASH_PEPPER_ARN"
+        "keys and erased customers are kept as hashes under the deployment's pepper: set HASH_PEPPER to it, or name its \
+         secret in AWS Secrets Manager with --pepper-secret ARN or HASH_PEPPER_ARN"
     )]
     NoPepper,
     #[error("the pepper's secret cannot be read")]
     PepperSecret(#[source] StoreError),
     #[error("the pepper in {place} must be 16 characters or more")]
     UnfitPepper { place: &'static str },
+}
+
+/// What a command needs of its place besides the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Nothing.
+    Tables,
+    /// The pepper, for hashes of what is there.
+    Pepper,
+    /// The pepper, for the first thing that a new folder may hold; the folder is made where there is none.
+    PepperOfNew,
 }
 
 /// An open place. To be closed with [`Place::close`].
@@ -65,8 +76,8 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Opens what the options name. A key to be made needs a pepper, and may be the first thing in a new folder.
-    pub(crate) async fn open(options: PlaceOptions, makes_key: bool) -> Result<Self, PlaceError> {
+    /// Opens what the options name.
+    pub(crate) async fn open(options: PlaceOptions, needs: Needs) -> Result<Self, PlaceError> {
         let PlaceOptions {
             data,
             endpoint_url,
@@ -84,7 +95,7 @@ impl Place {
                 let options = FolderOptions {
                     table_prefix,
                     pepper: setting("HASH_PEPPER"),
-                    create: makes_key,
+                    create: needs == Needs::PepperOfNew,
                 };
                 return Ok(Self::Folder(DataFolder::open(&folder, options).await?));
             }
@@ -100,9 +111,9 @@ impl Place {
             }
             _ => return Err(PlaceError::Ambiguous),
         };
-        let pepper = match makes_key {
-            true => Some(find_pepper(&config, pepper_secret).await?),
-            false => None,
+        let pepper = match needs {
+            Needs::Tables => None,
+            Needs::Pepper | Needs::PepperOfNew => Some(find_pepper(&config, pepper_secret).await?),
         };
         Ok(Self::Tables(Store::connect(&config).with_pepper(pepper)))
     }

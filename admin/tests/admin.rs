@@ -5,22 +5,28 @@
     reason = "clippy.toml lets tests fail so, but not their helpers"
 )]
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_dynamodb::Client;
-use serde_json::json;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
 use shoptrail_domain::StoreName;
 use shoptrail_domain::access::{ApiKey, Scope, Stores};
+use shoptrail_domain::cart_event::{CartEvent, Sender};
+use shoptrail_edge::{Clock, Random};
 use shoptrail_local::engine::{Engine, EngineOptions};
 use shoptrail_local::tables::{client, local_store_config};
 use shoptrail_local::testing::TestDb;
-use shoptrail_storage::{ApiKeyRecord, Pepper, Store, StoreConfig};
+use shoptrail_storage::{ApiKeyRecord, Pepper, PrivacyJobStatus, Store, StoreConfig};
 use tempfile::TempDir;
 use wiremock::matchers::{body_partial_json, header};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const PEPPER: &str = "a pepper for the tests";
+
+type Item = HashMap<String, AttributeValue>;
 
 /// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in.
 fn admin(folder: &TempDir, arguments: &[&str]) -> Command {
@@ -483,6 +489,195 @@ async fn on_aws_the_pepper_is_a_secret() {
         complaint.contains("the pepper's secret cannot be read: "),
         "{complaint}"
     );
+}
+
+fn event(fields: Value) -> CartEvent {
+    let body = serde_json::to_vec(&fields).unwrap();
+    CartEvent::parse(
+        &shoptrail_domain::json::decode(&body).unwrap(),
+        Sender::default(),
+    )
+    .unwrap()
+}
+
+/// Stores Jane's events, and one of somebody else; gives back Jane's as they are stored.
+async fn seed(folder: &TempDir, database: &StoreConfig, client: &Client) -> Vec<Item> {
+    let store = Store::connect(database).with_pepper(Some(folders_pepper(folder)));
+    for fields in [
+        json!({ "storeName": "my-store", "customerEmail": "jane@example.com", "eventId": "key-1-jane", "sessionId": "s-1" }),
+        json!({ "storeName": "my-store", "customerId": 909, "userAgent": "canary-agent" }),
+        json!({ "storeName": "my-store", "customerEmail": "joe@example.com" }),
+    ] {
+        let (clock, random) = (Clock::system(), Random::system());
+        let event = event(fields);
+        let recorded = store.record_cart_event(&event, clock.now(), 30, || random.draw());
+        recorded.await.unwrap();
+    }
+    let mut items = events(client).await;
+    items.retain(|item| !format!("{item:?}").contains("joe@example.com"));
+    items
+}
+
+async fn events(client: &Client) -> Vec<Item> {
+    let scan = client.scan().table_name("cart_tracking_events").send();
+    scan.await.unwrap().items.unwrap()
+}
+
+const ERASE_JANE: [&str; 7] = [
+    "erase",
+    "--store",
+    "My-Store",
+    "--email",
+    "Jane@example.com",
+    "--customer",
+    "909",
+];
+
+#[tokio::test]
+async fn a_customer_is_erased_and_after_a_restore_again() {
+    let folder = tempfile::tempdir().unwrap();
+    new_key(&folder, "makes the folder");
+    let nobody = said(admin(&folder, &["erasures", "replay"]));
+    assert!(nobody.starts_with("There are no tombstones: "), "{nobody}");
+    let engine = start_engine(&folder).await;
+    let (client, database) = (
+        engine.client(),
+        local_store_config(engine.endpoint_url(), ""),
+    );
+    let backup = seed(&folder, &database, &client).await;
+    assert_eq!(backup.len(), 3, "two events and the record of a key");
+
+    let erased = said(admin(&folder, &ERASE_JANE));
+    let (receipt, counts) = erased.split_once('\n').unwrap();
+    let id = receipt.strip_prefix("Receipt ").unwrap();
+    let id = id.strip_suffix(" for my-store.myshopify.com").unwrap();
+    let expected = "\
+cart events        2
+image generations  0
+sessions           0
+decisions          0
+other              1
+";
+    assert_eq!(counts, expected);
+    let store = Store::connect(&database);
+    let receipt = store.find_privacy_job(id, Clock::system().now()).await;
+    let receipt = receipt.unwrap().unwrap();
+    assert_eq!(
+        (receipt.status, receipt.erased.cart_events),
+        (PrivacyJobStatus::Done, 2)
+    );
+    let tombstones = client.scan().table_name("erasures").send().await.unwrap();
+    let days = |item: &Item| {
+        let until: i64 = item["holds_until"].as_n().unwrap().parse().unwrap();
+        (until - Clock::system().now().as_secs() + 3_600) / (24 * 3_600)
+    };
+    let mut days: Vec<_> = tombstones.items().iter().map(days).collect();
+    days.sort_unstable();
+    assert_eq!(days, [3, 3, 365, 365], "sessions' by the retention");
+    assert_eq!(events(&client).await.len(), 1);
+
+    for item in backup {
+        let put = client.put_item().table_name("cart_tracking_events");
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+    for (summary, counted) in [
+        ("Tombstones: 4. Looked at: 3. Erased anew: 3.\n", expected),
+        ("Tombstones: 4. Looked at: 1. Erased anew: 0.\n", ""),
+    ] {
+        let replayed = said(admin(&folder, &["erasures", "replay"]));
+        assert!(replayed.starts_with(summary), "{replayed}");
+        assert!(replayed.ends_with(counted), "{replayed}");
+    }
+    let left = format!("{:?}", events(&client).await);
+    assert!(
+        left.contains("joe@example.com") && !left.contains("jane"),
+        "{left}"
+    );
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_customers_events_may_stay_without_the_customer() {
+    let folder = tempfile::tempdir().unwrap();
+    new_key(&folder, "makes the folder");
+    let engine = start_engine(&folder).await;
+    let (client, database) = (
+        engine.client(),
+        local_store_config(engine.endpoint_url(), ""),
+    );
+    seed(&folder, &database, &client).await;
+    let mut command = admin(&folder, &[&ERASE_JANE[..], &["--anonymize"]].concat());
+    command.env("EVENT_RETENTION_DAYS", "400");
+    let erased = said(command);
+    assert!(erased.contains("cart events        2\n"), "{erased}");
+    let left = events(&client).await;
+    let printed = format!("{left:?}");
+    assert_eq!(left.len(), 3);
+    assert!(
+        !printed.contains("jane") && !printed.contains("canary"),
+        "{printed}"
+    );
+    engine.stop().await;
+}
+
+#[test]
+fn whom_to_erase_is_told_by_the_rules_of_the_route() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (&["--email", "jane@example.com"][..], "--store <STORE>"),
+        (
+            &["--store", "my-store"],
+            "one of --email, --customer and --session is required",
+        ),
+        (
+            &["--store", "my-store", "--email", " "],
+            "one of --email, --customer and --session",
+        ),
+        (
+            &[
+                "--store",
+                "secret.example.com",
+                "--email",
+                "secret",
+                "--session",
+                "secret\u{7}",
+            ],
+            "--store: Must be a Shopify store such as my-store.myshopify.com; --email: Must be an e-mail address; --session: ",
+        ),
+    ] {
+        let (code, complaint) = refusal(admin(&folder, &[&["erase"], arguments].concat()));
+        assert_eq!(code, 2, "{complaint}");
+        assert!(complaint.contains(expected), "{complaint}");
+        assert!(!complaint.contains("secret"), "{complaint}");
+    }
+    // Nobody is erased in a folder that is not there yet.
+    let (code, complaint) = refusal(admin(&folder, &ERASE_JANE));
+    assert_eq!(code, 1);
+    assert!(
+        complaint.contains("there is no data folder .local/"),
+        "{complaint}"
+    );
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    let mut command = admin(&folder, &ERASE_JANE);
+    command.args(["--endpoint-url", "http://127.0.0.1:1"]);
+    let (code, complaint) = refusal(command);
+    assert_eq!(code, 1);
+    assert!(complaint.contains("set HASH_PEPPER"), "{complaint}");
+    let mut command = admin(&folder, &["erasures", "replay"]);
+    command
+        .args(["--endpoint-url", "http://127.0.0.1:1"])
+        .env("HASH_PEPPER", PEPPER);
+    let (code, complaint) = refusal(command);
+    assert_eq!(code, 1);
+    assert!(complaint.contains("the replay broke off; "), "{complaint}");
+
+    let help = said(admin(&folder, &["erase", "--help"]));
+    assert!(
+        help.contains("Ctrl-C") && help.contains("--anonymize"),
+        "{help}"
+    );
+    let help = said(admin(&folder, &["erasures", "replay", "--help"]));
+    assert!(help.contains("restored to an earlier time"), "{help}");
 }
 
 #[tokio::test]

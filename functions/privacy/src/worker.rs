@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const INVOCATION: Duration = Duration::from_secs(40);
 /// How long a round of the local gateway works. It is short, so that new jobs do not wait long behind a large one.
 const ROUND: Duration = Duration::from_secs(10);
-/// The least that a job is given. It needs 2 s before it may trust the indexes, so less would be spent on waiting.
+/// The least that a job is given. It needs 3 s before it may trust the indexes, so less would be spent on waiting.
 const LEAST: Duration = Duration::from_secs(4);
 /// What the operations of the last step may take when the time is over, before they are given up: less than the job
 /// stays leased, and little enough for an answer to get through in its time.

@@ -164,19 +164,22 @@ impl Store {
         self.in_time(
             OPERATION,
             Box::pin(async {
-                let checks = self.tombstone_checks(OPERATION, &traces(event), now)?;
+                if self.is_erased(OPERATION, &traces(event), now).await? {
+                    return Ok(Recorded::Erased);
+                }
                 for _ in 0..DRAWS {
                     let drawn = random();
                     let id = CartEventId::new(now, drawn);
                     let record = CartEventRecord::new(event, &id, drawn, now, retention_days);
-                    let recorded = if event.event_id.is_none() && checks.is_empty() {
-                        self.put_cart_event(record).await?.map(Recorded::Stored)
-                    } else {
-                        self.transact_cart_event(record, event, &checks, now)
-                            .await?
+                    let recorded = match &event.event_id {
+                        None => self.put_cart_event(record).await?,
+                        Some(event_id) => {
+                            self.put_cart_event_once(record, event_id, &event.fingerprint, now)
+                                .await?
+                        }
                     };
                     if let Some(recorded) = recorded {
-                        return Ok(recorded);
+                        return Ok(Recorded::Stored(recorded));
                     }
                 }
                 Err(StoreError::throttled(OPERATION))
@@ -217,65 +220,39 @@ impl Store {
         }
     }
 
-    /// The event together with the record of its key, where it has one, and the checks that nobody of whom it tells
-    /// was erased. `None` when the id is taken.
-    async fn transact_cart_event(
+    /// The event together with the record of its key. `None` when the id is taken.
+    async fn put_cart_event_once(
         &self,
         record: CartEventRecord,
-        event: &CartEvent,
-        checks: &[TransactWriteItem],
+        event_id: &EventId,
+        fingerprint: &str,
         now: Timestamp,
-    ) -> Result<Option<Recorded<CartEventRecorded>>, StoreError> {
-        let item = to_item(&record)?;
-        let put = Put::builder()
-            .table_name(&self.tables.cart_events)
-            .set_item(Some(item.clone()))
-            .condition_expression("attribute_not_exists(id)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let idempotency = event
-            .event_id
-            .as_ref()
-            .map(|event_id| IdempotencyRecord::new(&record, event_id, &event.fingerprint));
-        let first_use = idempotency
-            .as_ref()
-            .map(|idempotency| self.put_first_use(idempotency, now))
-            .transpose()?;
+    ) -> Result<Option<CartEventRecorded>, StoreError> {
+        let own = IdempotencyRecord::new(&record, event_id, fingerprint);
         // The key's record comes first: what it says counts before all else.
-        let puts = first_use.into_iter().chain([put]);
-        let mut actions = puts
+        let first_use = self.put_first_use(&own, now)?;
+        let event = Put::builder()
+            .table_name(&self.tables.cart_events)
+            .set_item(Some(to_item(&record)?))
+            .condition_expression("attribute_not_exists(id)");
+        let actions = [first_use, event]
+            .into_iter()
             .map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()))
             .collect::<Result<Vec<_>, aws_sdk_dynamodb::error::BuildError>>()
             .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-        actions.extend_from_slice(checks);
-
-        let recorded = CartEventRecorded {
-            id: record.id,
-            created_at: record.created_at,
-            duplicate: false,
+        let Err(reasons) = self.transact(OPERATION, &actions).await? else {
+            return Ok(Some(CartEventRecorded {
+                id: record.id,
+                created_at: record.created_at,
+                duplicate: false,
+            }));
         };
-        let Err(mut reasons) = self.transact(OPERATION, &actions).await? else {
-            return Ok(Some(Recorded::Stored(recorded)));
-        };
-        let is_erased = reasons.split_off(actions.len() - checks.len());
-        let is_erased = is_erased.iter().any(is_refused);
-        let [first_uses @ .., put] = reasons.as_slice() else {
-            return Err(StoreError::throttled(OPERATION));
-        };
-        if let (Some(own), [first_use]) = (&idempotency, first_uses)
-            && is_refused(first_use)
-        {
-            let recorded = self.judge_first_use(first_use, own).await;
-            return match recorded {
-                // A key that was used for something else, or is gone by now, is the lesser reason.
-                Err(_) if is_erased => Ok(Some(Recorded::Erased)),
-                recorded => recorded.map(|recorded| Some(Recorded::Stored(recorded))),
-            };
+        match reasons.as_slice() {
+            [first_use, _] if is_refused(first_use) => {
+                self.judge_first_use(first_use, &own).await.map(Some)
+            }
+            _ => Ok(None),
         }
-        // The same item is our own: an attempt that was stored but whose answer got lost.
-        if is_refused(put) && self.found(put, &recorded.id).await?.as_ref() == Some(&item) {
-            return Ok(Some(Recorded::Stored(recorded)));
-        }
-        Ok(is_erased.then_some(Recorded::Erased))
     }
 
     /// The write of a key's record, which only the key's first use may make.

@@ -1,6 +1,6 @@
 //! Ask AI's decisions: what was asked, what came back, what the shopper was shown.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::advice::{Advice, Source};
@@ -65,16 +65,19 @@ impl Store {
         };
         // Every tombstone holds at a time that cannot be read.
         let made_at = Timestamp::parse_iso(&decision.created_at).unwrap_or_default();
-        let mut actions = self.tombstone_checks(OPERATION, &[trace], made_at)?;
-        let put = Put::builder()
-            .table_name(&self.tables.decisions)
-            .set_item(Some(item))
-            .build()
-            .map_err(|error| StoreError::unreadable(OPERATION, error))?;
-        actions.push(TransactWriteItem::builder().put(put).build());
         let record = async {
-            // A refusal says that the session was erased: then there is nothing to be kept.
-            self.transact(OPERATION, &actions).await.map(|_| ())
+            if self.is_erased(OPERATION, &[trace], made_at).await? {
+                return Ok(());
+            }
+            let put = self
+                .client
+                .put_item()
+                .table_name(&self.tables.decisions)
+                .set_item(Some(item))
+                .send()
+                .await;
+            put.map(|_| ())
+                .map_err(|error| StoreError::new(OPERATION, error))
         };
         self.in_time(OPERATION, Box::pin(record)).await
     }

@@ -1,9 +1,11 @@
 //! Who was erased. A tombstone names nobody: its key is a keyed hash of what would have told whose something is.
-//! As long as it holds, nothing of that person is stored, because every write that could bring the person back
-//! is made in one transaction with a check that there is no tombstone.
+//! As long as it holds, nothing of that person is stored, because whatever could bring the person back is held against
+//! the tombstones first. It stays for longer than it may hold, so that
+//! after a restore of a table [`Store::replay_erasures`] can erase anew what came back.
 
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use serde::Serialize;
 use shoptrail_domain::Timestamp;
 
@@ -13,6 +15,9 @@ use crate::{Pepper, Store, StoreError, expires_at};
 /// How long the tombstone of an e-mail address or of a customer's id holds: the horizon of late retries. Whoever
 /// comes back after it is a new customer.
 const PERSON_DAYS: u32 = 3;
+/// How long a tombstone is kept at the least, whether it holds or not: DynamoDB restores a table to any time of the
+/// last 35 days, and whoever does so on the last of them needs a day more to erase anew what came back.
+const REPLAY_DAYS: u32 = 36;
 
 /// What became of something that was to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,20 @@ pub enum Recorded<T> {
     Erased,
     /// Its session is bound to a store that the sender may not touch; nothing was stored.
     OtherStore,
+}
+
+/// What the ids of tombstones begin with; a hash in hex follows.
+const TOMBSTONE: &str = "tombstone#";
+
+/// A keyed hash that stands for a person or a session.
+pub(crate) type Digest = [u8; 32];
+
+/// The hash in the id of a tombstone.
+pub(crate) fn digest_of(tombstone_id: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    let hash = tombstone_id.strip_prefix(TOMBSTONE)?;
+    hex::decode_to_slice(hash, &mut digest).ok()?;
+    Some(digest)
 }
 
 /// What tells whose something is. It does not print, because it holds what may stand in no log.
@@ -57,24 +76,28 @@ impl Trace<'_> {
         }
     }
 
-    /// The keyed hash that stands for it, in hex.
-    pub(crate) fn hash(self, pepper: &Pepper) -> String {
-        let hash = match self {
+    /// The keyed hash that stands for it.
+    pub(crate) fn digest(self, pepper: &Pepper) -> Digest {
+        match self {
             Self::Email { store, email } => pepper.hash(&[self.kind(), store, email]),
             Self::CustomerId { store, id } => pepper.hash(&[self.kind(), store, id]),
             Self::CartSession { store, session } => pepper.hash(&[self.kind(), store, session]),
             Self::TrackerSession { session } => pepper.hash(&[self.kind(), session]),
-        };
-        hex::encode(hash)
+        }
+    }
+
+    /// The keyed hash, in hex.
+    pub(crate) fn hash(self, pepper: &Pepper) -> String {
+        hex::encode(self.digest(pepper))
     }
 
     fn tombstone_id(self, pepper: &Pepper) -> String {
-        format!("tombstone#{}", self.hash(pepper))
+        format!("{TOMBSTONE}{}", self.hash(pepper))
     }
 
-    /// When its tombstone ends. A person may come back; a session's id is never used again by an honest client, so
+    /// When its tombstone stops holding, in seconds since 1970. A person may come back; a session's id is never used again by an honest client, so
     /// that its tombstone stays as long as anything of it could.
-    fn expires_at(self, now: Timestamp, session_days: u32) -> i64 {
+    fn holds_until(self, now: Timestamp, session_days: u32) -> i64 {
         match self {
             Self::Email { .. } | Self::CustomerId { .. } => expires_at(now, PERSON_DAYS),
             Self::CartSession { .. } | Self::TrackerSession { .. } => expires_at(now, session_days),
@@ -90,6 +113,9 @@ struct Tombstone<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     store_name: Option<&'a str>,
     erased_at: String,
+    /// Seconds since 1970: from then on it stops nothing any more. A time of its own, because TTL deletes by
+    /// `expires_at`, and a tombstone has to be there for a replay when it holds no more.
+    holds_until: i64,
     expires_at: i64,
 }
 
@@ -100,28 +126,32 @@ impl Store {
             .ok_or_else(|| StoreError::no_pepper(operation))
     }
 
-    /// The checks that no tombstone holds for any of `traces`. None without a pepper: then there are no tombstones.
-    pub(crate) fn tombstone_checks(
+    /// Whether a tombstone holds for one of `traces`. Never without a pepper: then there are no tombstones.
+    ///
+    /// It is read before the write and not checked by it. A transaction with checks would cost four times as much,
+    /// and two that check the same tombstone would stand in each other's way, as all events of a widget would that has
+    /// one session for everybody. What is written after an erasure began, by a request that had looked before, is
+    /// found by the erasure's last pass: see `SETTLE` there.
+    pub(crate) async fn is_erased(
         &self,
         operation: &'static str,
         traces: &[Trace<'_>],
         now: Timestamp,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let Some(pepper) = self.pepper() else {
-            return Ok(Vec::new());
+    ) -> Result<bool, StoreError> {
+        let Some(pepper) = self.pepper().filter(|_| !traces.is_empty()) else {
+            return Ok(false);
         };
-        let check = |trace: &Trace<'_>| {
-            let check = ConditionCheck::builder()
-                .table_name(&self.tables.erasures)
-                .key(ID, AttributeValue::S(trace.tombstone_id(pepper)))
-                // DynamoDB deletes late: a tombstone that has ended may still be there.
-                .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
-                .expression_attribute_values(":now", AttributeValue::N(now.as_secs().to_string()))
-                .build()?;
-            Ok(TransactWriteItem::builder().condition_check(check).build())
+        let key = |trace: &Trace<'_>| {
+            let id = AttributeValue::S(trace.tombstone_id(pepper));
+            [(ID.to_owned(), id)].into()
         };
-        let checks: Result<Vec<_>, BuildError> = traces.iter().map(check).collect();
-        checks.map_err(|error| StoreError::unreadable(operation, error))
+        let keys = traces.iter().map(key).collect();
+        let table = &self.tables.erasures;
+        let found = self.batch_read(operation, table, keys).await?;
+        // One that has ended stays for a replay, and DynamoDB deletes late.
+        Ok(found.iter().any(|tombstone| {
+            number(tombstone, "holds_until").is_none_or(|until| until > now.as_secs())
+        }))
     }
 
     /// The write of a tombstone. That of a session holds for `session_days`.
@@ -132,12 +162,14 @@ impl Store {
         now: Timestamp,
         session_days: u32,
     ) -> Result<TransactWriteItem, StoreError> {
+        let holds_until = trace.holds_until(now, session_days);
         let tombstone = Tombstone {
             id: trace.tombstone_id(self.needed_pepper(operation)?),
             kind: trace.kind(),
             store_name: trace.store(),
             erased_at: now.to_iso(),
-            expires_at: trace.expires_at(now, session_days),
+            holds_until,
+            expires_at: holds_until.max(expires_at(now, REPLAY_DAYS)),
         };
         let item = serde_dynamo::to_item(&tombstone)
             .map_err(|error| StoreError::unreadable(operation, error))?;
@@ -148,4 +180,8 @@ impl Store {
             .map_err(|error| StoreError::unreadable(operation, error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+}
+
+fn number(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
 }

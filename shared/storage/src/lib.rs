@@ -1,7 +1,8 @@
 //! DynamoDB: the tables and indexes, the records in them and the operations on them. The only user of the SDK.
 //!
 //! Every operation ends within [`Store::OPERATION_TIMEOUT`], its retries included: with its result, or with a
-//! [`StoreError`] that says whether trying again may help. [`Store::run_privacy_job`] alone is told how long to work.
+//! [`StoreError`] that says whether trying again may help. [`Store::run_privacy_job`] alone is told how long to work, and
+//! [`Store::replay_erasures`] takes as long as the tables are large.
 
 mod api_keys;
 mod blob;
@@ -16,6 +17,7 @@ mod privacy;
 mod privacy_jobs;
 mod rate_limits;
 mod refusals;
+mod replay;
 mod secrets;
 mod sessions;
 mod settings;
@@ -44,6 +46,7 @@ pub use privacy_jobs::{
 };
 pub use rate_limits::{Counted, WindowLimits};
 pub use refusals::RefusalDay;
+pub use replay::{ReplayProgress, Replayed};
 pub use secrets::SecretStore;
 pub use sessions::{RecentSession, SessionMessageRecorded};
 

@@ -27,7 +27,7 @@ use shoptrail_domain::session::{
 
 use crate::erasures::Trace;
 use crate::tables::{SESSION, SESSION_ITEM};
-use crate::transactions::{has_code, is_refused};
+use crate::transactions::has_code;
 use crate::{Recorded, Store, StoreError, blob, expires_at, is_alive};
 
 pub(crate) const HEAD: &str = "head";
@@ -107,6 +107,13 @@ impl Store {
                     if bound_to.is_some_and(|store| !stores.contain(store)) {
                         return Ok(Recorded::OtherStore);
                     }
+                    // Erasing deletes the head, so that only a session without one can be an erased one.
+                    let trace = Trace::TrackerSession {
+                        session: session.as_str(),
+                    };
+                    if head.version == 0 && self.is_erased(OPERATION, &[trace], now).await? {
+                        return Ok(Recorded::Erased);
+                    }
                     let overlapping = head.state.overlapping(message);
                     let known = self
                         .find_segment_ids(OPERATION, session, &overlapping, now)
@@ -128,26 +135,13 @@ impl Store {
                         expires_at(now, retention_days),
                     )?;
                     dropped = merged.dropped;
-                    // Erasing deletes the head, so that only a session without one can be an erased one.
-                    let checks = if head.version == 0 {
-                        let trace = Trace::TrackerSession {
-                            session: session.as_str(),
-                        };
-                        self.tombstone_checks(OPERATION, &[trace], now)?
-                    } else {
-                        Vec::new()
-                    };
-                    match self
-                        .replace_head(OPERATION, items, head.version, checks)
-                        .await?
-                    {
+                    match self.replace_head(OPERATION, items, head.version).await? {
                         Replaced::Yes => {
                             return Ok(Recorded::Stored(SessionMessageRecorded {
                                 saved: true,
                                 dropped,
                             }));
                         }
-                        Replaced::Erased => return Ok(Recorded::Erased),
                         Replaced::Raced(current) => {
                             tokio::time::sleep(Duration::from_millis(
                                 random() as u64 % CONFLICT_PAUSE_MS,
@@ -457,14 +451,12 @@ impl Store {
         })
     }
 
-    /// Writes a change if the head is still of the version that it was made from, and if `checks` hold, which are
-    /// those on tombstones: all of it, or nothing.
+    /// Writes a change if the head is still of the version that it was made from: all of it, or nothing.
     async fn replace_head(
         &self,
         operation: &'static str,
         writes: Writes,
         version: u64,
-        checks: Vec<TransactWriteItem>,
     ) -> Result<Replaced, StoreError> {
         let condition = if version == 0 {
             "attribute_not_exists(version)"
@@ -484,7 +476,7 @@ impl Store {
             delete,
             expires,
         } = writes;
-        if put.is_empty() && strip.is_empty() && delete.is_empty() && checks.is_empty() {
+        if put.is_empty() && strip.is_empty() && delete.is_empty() {
             let put = self
                 .client
                 .put_item()
@@ -546,8 +538,6 @@ impl Store {
                 .map_err(build)?;
             actions.push(TransactWriteItem::builder().delete(delete).build());
         }
-        let first_check = actions.len();
-        actions.extend(checks);
         let Err(error) = self
             .client
             .transact_write_items()
@@ -561,9 +551,7 @@ impl Store {
             Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                 let reasons = canceled.cancellation_reasons();
                 let any = |code| reasons.iter().any(|reason| has_code(reason, code));
-                if reasons.iter().skip(first_check).any(is_refused) {
-                    Ok(Replaced::Erased)
-                } else if any("ConditionalCheckFailed") || any("TransactionConflict") {
+                if any("ConditionalCheckFailed") || any("TransactionConflict") {
                     Ok(Replaced::Raced(None))
                 } else if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
                     Err(StoreError::throttled(operation))
@@ -592,8 +580,6 @@ enum Replaced {
     Yes,
     /// Another writer was quicker; with the head that it left, where the database told.
     Raced(Option<Item>),
-    /// The session was erased.
-    Erased,
 }
 
 fn lock_of(session: &SessionId) -> usize {

@@ -15,13 +15,13 @@ use crate::{Store, StoreError};
 const WRITES: usize = 25;
 /// Requests on their way at the same time: enough to fill the time that each of them waits, few enough that a table
 /// on demand, and the shop's own traffic on it, does not feel them.
-pub(super) const WIDTH: usize = 8;
+pub(crate) const WIDTH: usize = 8;
 /// The pause before what a batch left undone is tried again.
 const UNDONE_PAUSE: Duration = Duration::from_millis(50);
 
 /// One write of a batch.
 #[derive(Debug, Clone)]
-pub(super) enum Write {
+pub(crate) enum Write {
     Put(Item),
     /// Deletes the item of this key.
     Delete(Item),
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Makes all of these writes, however many. No two may be of one key.
-    pub(super) async fn batch_write(
+    pub(crate) async fn batch_write(
         &self,
         operation: &'static str,
         table: &str,
@@ -124,7 +124,7 @@ impl Store {
 }
 
 /// Does all of `work`, at most `width` at a time, in no order. The first error ends it.
-pub(super) async fn in_parallel<T: Send + 'static>(
+pub(crate) async fn in_parallel<T: Send + 'static>(
     operation: &'static str,
     width: usize,
     work: impl Iterator<Item = impl Future<Output = Result<T, StoreError>> + Send + 'static>,
@@ -162,7 +162,7 @@ pub(super) fn key_of(name: &str, value: &str) -> Item {
     Item::from([(name.to_owned(), AttributeValue::S(value.to_owned()))])
 }
 
-pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)
         .and_then(|value| value.as_s().ok())
         .map(String::as_str)

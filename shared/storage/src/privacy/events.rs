@@ -10,7 +10,7 @@ use super::batch::{Key, Write, distinct, from_key, key_of, text, to_key};
 use super::{Item, OPERATION, Work};
 use crate::cart_events::idempotency_id;
 use crate::tables::{ID, STORE_NAME};
-use crate::{Erased, StoreError};
+use crate::{Erased, Store, StoreError};
 
 /// Entries of an index in one page: what one `BatchGetItem` fetches, and what a step of a job takes on.
 const PAGE: i32 = 100;
@@ -30,7 +30,7 @@ const PERSONAL: [&str; 10] = [
 
 /// The two tables of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EventTable {
+pub(crate) enum EventTable {
     CartEvents,
     ImageGenerations,
 }
@@ -65,14 +65,54 @@ impl Page {
     }
 }
 
-impl Work {
-    fn event_table(&self, table: EventTable) -> &str {
+impl Store {
+    pub(crate) fn event_table(&self, table: EventTable) -> &str {
         match table {
-            EventTable::CartEvents => &self.store.tables.cart_events,
-            EventTable::ImageGenerations => &self.store.tables.image_generations,
+            EventTable::CartEvents => &self.tables.cart_events,
+            EventTable::ImageGenerations => &self.tables.image_generations,
         }
     }
 
+    /// Does to every event what `erase` makes of it, and deletes the records of their idempotency keys.
+    pub(crate) async fn erase_events(
+        &self,
+        operation: &'static str,
+        table: EventTable,
+        events: Vec<Item>,
+        erase: impl Fn(Item) -> Option<Write>,
+    ) -> Result<Erased, StoreError> {
+        let count = events.len() as u64;
+        let keys = events.iter().filter_map(|event| {
+            let (store, event_id) = (text(event, STORE_NAME)?, text(event, "event_id")?);
+            Some(key_of(ID, &idempotency_id(store, event_id)))
+        });
+        let idempotency = distinct(keys.collect(), ID);
+        let other = idempotency.len() as u64;
+        let deletes = idempotency.into_iter().map(Write::Delete).collect();
+        let name = self.event_table(table);
+        // The records of the keys go first: an event that is gone no longer tells which key it had.
+        self.batch_write(operation, name, deletes).await?;
+        let writes = events.into_iter().filter_map(erase).collect();
+        self.batch_write(operation, name, writes).await?;
+        let (cart_events, image_generations) = match table {
+            EventTable::CartEvents => (count, 0),
+            EventTable::ImageGenerations => (0, count),
+        };
+        Ok(Erased {
+            cart_events,
+            image_generations,
+            other,
+            ..Erased::default()
+        })
+    }
+}
+
+/// The deletion of an event.
+pub(crate) fn deletion(event: &Item) -> Option<Write> {
+    text(event, ID).map(|id| Write::Delete(key_of(ID, id)))
+}
+
+impl Work {
     /// A page of a source's events, those of this store alone. An index lags behind its table and crosses stores,
     /// so that it gives the ids, and the table has the last word.
     pub(super) async fn event_page(
@@ -80,7 +120,7 @@ impl Work {
         source: &Source,
         from: Option<&Key>,
     ) -> Result<Page, StoreError> {
-        let table = self.event_table(source.table);
+        let table = self.store.event_table(source.table);
         let mut query = self
             .store
             .client
@@ -120,36 +160,13 @@ impl Work {
         table: EventTable,
         events: Vec<Item>,
     ) -> Result<Erased, StoreError> {
-        let count = events.len() as u64;
-        let keys = events.iter().filter_map(|event| {
-            let event_id = text(event, "event_id")?;
-            Some(key_of(
-                ID,
-                &idempotency_id(self.store_name.as_str(), event_id),
-            ))
-        });
-        let idempotency = distinct(keys.collect(), ID);
-        let other = idempotency.len() as u64;
-        let deletes = idempotency.into_iter().map(Write::Delete).collect();
-        let name = self.event_table(table);
-        // The records of the keys go first: an event that is gone no longer tells which key it had.
-        self.store.batch_write(OPERATION, name, deletes).await?;
         let erase = |event: Item| match self.mode {
-            ErasureMode::Delete => text(&event, ID).map(|id| Write::Delete(key_of(ID, id))),
+            ErasureMode::Delete => deletion(&event),
             ErasureMode::Anonymize => Some(Write::Put(self.anonymous(event))),
         };
-        let writes = events.into_iter().filter_map(erase).collect();
-        self.store.batch_write(OPERATION, name, writes).await?;
-        let (cart_events, image_generations) = match table {
-            EventTable::CartEvents => (count, 0),
-            EventTable::ImageGenerations => (0, count),
-        };
-        Ok(Erased {
-            cart_events,
-            image_generations,
-            other,
-            ..Erased::default()
-        })
+        self.store
+            .erase_events(OPERATION, table, events, erase)
+            .await
     }
 
     /// The event, without what tells whose it was.

@@ -18,7 +18,9 @@ use shoptrail_domain::privacy::{ErasureMode, Person};
 use shoptrail_domain::{StoreName, Timestamp};
 use tokio::time::Instant;
 
-pub(crate) use batch::Key;
+pub(crate) use batch::{Key, WIDTH, Write, in_parallel, text};
+pub(crate) use events::{EventTable, deletion};
+pub(crate) use sessions::session_key;
 
 use self::stages::{Stage, stages};
 use crate::privacy_jobs::{
@@ -27,8 +29,10 @@ use crate::privacy_jobs::{
 use crate::{Erased, Pepper, PrivacyJob, Store, StoreError};
 
 const OPERATION: &str = "run_privacy_job";
-/// How long an index may lag behind its table: DynamoDB promises nothing, and usually takes milliseconds.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How long after a tombstone was written something may still turn up that it should have kept away: a request that
+/// had looked before ends within [`Store::OPERATION_TIMEOUT`], and then an index may lag behind its table, for which
+/// DynamoDB promises nothing and usually takes milliseconds.
+const SETTLE: Duration = Store::OPERATION_TIMEOUT.saturating_add(Duration::from_millis(500));
 /// How much longer than the patience the last step may take. A step takes well below a second, unless the database is
 /// slow; what it has done by then stays done.
 const STEP_MARGIN: Duration = Duration::from_secs(5);
@@ -83,7 +87,7 @@ enum Step {
 impl Store {
     /// Works on a job for about `patience`, one step at the least, and gives its state afterwards; `None` where there
     /// is no such job. A job that another worker holds is left alone and given as it is. Erasing waits for the
-    /// indexes to settle, some 2 s after the job was created and again after its sessions were closed.
+    /// indexes to settle, some 3 s after the job was created and again after its sessions were closed.
     ///
     /// # Errors
     ///

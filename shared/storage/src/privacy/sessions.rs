@@ -19,7 +19,7 @@ use crate::privacy_jobs::{job_key, to_item};
 use crate::sessions::HEAD;
 use crate::tables::{ID, IDX_SESSION_ID, JOB_ITEM, SESSION, SESSION_ITEM, STORE_NAME};
 use crate::transactions::is_refused;
-use crate::{Erased, StoreError, expires_at};
+use crate::{Erased, Store, StoreError, expires_at};
 
 /// What the names of the notes begin with.
 const NOTE: &str = "session#";
@@ -71,6 +71,40 @@ impl Note {
             self.page = 0;
         }
         self.key = next;
+    }
+}
+
+impl Store {
+    /// Deletes all items of a session whose head is gone, until there are none.
+    pub(crate) async fn erase_session_items(
+        &self,
+        operation: &'static str,
+        session: &str,
+    ) -> Result<(), StoreError> {
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.tables.sessions)
+                .key_condition_expression("#session = :session")
+                .projection_expression("#session, #item")
+                .expression_attribute_names("#session", SESSION)
+                .expression_attribute_names("#item", SESSION_ITEM)
+                .expression_attribute_values(":session", AttributeValue::S(session.to_owned()))
+                .consistent_read(true);
+            let find = async {
+                let found = query.send().await;
+                found.map_err(|error| StoreError::new(operation, error))
+            };
+            let found = self.in_time(operation, Box::pin(find)).await?;
+            let keys = found.items.unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let deletes = keys.into_iter().map(Write::Delete).collect();
+            self.batch_write(operation, &self.tables.sessions, deletes)
+                .await?;
+        }
     }
 }
 
@@ -246,7 +280,9 @@ impl Work {
         let mut erased = Erased::default();
         if note.source == 0 && note.page == 0 {
             if note.is_tracked {
-                self.erase_tracked(&note.session).await?;
+                self.store
+                    .erase_session_items(OPERATION, &note.session)
+                    .await?;
             }
             erased.decisions += self.erase_decisions(&note.session, note.is_tracked).await?;
         }
@@ -261,33 +297,6 @@ impl Work {
         }
         self.delete_note(&note).await?;
         Ok(erased)
-    }
-
-    /// Deletes all items of a session whose head is gone, until there are none.
-    async fn erase_tracked(&self, session: &str) -> Result<(), StoreError> {
-        loop {
-            let found = self
-                .store
-                .client
-                .query()
-                .table_name(&self.store.tables.sessions)
-                .key_condition_expression("#session = :session")
-                .projection_expression("#session, #item")
-                .expression_attribute_names("#session", SESSION)
-                .expression_attribute_names("#item", SESSION_ITEM)
-                .expression_attribute_values(":session", AttributeValue::S(session.to_owned()))
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::new(OPERATION, error))?;
-            let keys = found.items.unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(());
-            }
-            let deletes = keys.into_iter().map(Write::Delete).collect();
-            let table = &self.store.tables.sessions;
-            self.store.batch_write(OPERATION, table, deletes).await?;
-        }
     }
 
     /// Deletes a session's decisions: this store's, and those of no store where the session is its own.
@@ -394,7 +403,7 @@ pub(super) fn event_source(session: &str, number: usize) -> Option<Source> {
     })
 }
 
-fn session_key(session: &str, item: &str) -> Item {
+pub(crate) fn session_key(session: &str, item: &str) -> Item {
     Item::from([
         (SESSION.to_owned(), AttributeValue::S(session.to_owned())),
         (SESSION_ITEM.to_owned(), AttributeValue::S(item.to_owned())),

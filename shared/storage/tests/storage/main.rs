@@ -12,5 +12,6 @@ mod erasures;
 mod faults;
 mod privacy_jobs;
 mod rate_limits;
+mod replay;
 mod sessions;
 mod support;

@@ -4,102 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use shoptrail_domain::privacy::{ErasureMode, Person};
+use shoptrail_domain::Timestamp;
+use shoptrail_domain::privacy::ErasureMode;
 use shoptrail_domain::refusal::Refusal;
-use shoptrail_domain::{StoreName, Timestamp};
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
 use shoptrail_storage::{
-    DecisionRecord, Erased, PrivacyJobKind, PrivacyJobStatus, PrivacyTask, Store, StoreConfig,
+    Erased, PrivacyJobKind, PrivacyJobStatus, PrivacyTask, Store, StoreConfig,
 };
 
 use crate::support::{
-    DAYS, all_items, cart_event, create, decision, deliver, erase, message, now, person, random,
-    run_to_end, store, track,
-};
-
-const JANE: &str = "jane@example.com";
-
-fn my_store() -> StoreName {
-    StoreName::parse("my-store").unwrap()
-}
-
-fn jane() -> Person {
-    person(json!({ "customerEmail": JANE, "customerId": 909 }))
-}
-
-/// A message of the tracker's session `session`, which it binds to `store`.
-async fn browse(db: &TestDb, session: &str, store_name: Value) {
-    let message = message(
-        &json!({ "session": session, "storeName": store_name, "itemsInCart": 2, "timeOnPage": { "/cart": 5 },
-                 "events": { "/cart": [{ "type": "view", "ts": 1_700_000_000_000_i64 }] } }),
-    );
-    deliver(&store(db), &message).await;
-}
-
-async fn decide(db: &TestDb, session: &str, store_name: Option<&str>) {
-    let decision = DecisionRecord {
-        session: session.into(),
-        store_name: store_name.map(Into::into),
-        ..decision("d-1")
-    };
-    store(db).record_decision(&decision).await.unwrap();
-}
-
-async fn put_image(db: &TestDb, id: &str, fields: Value) {
-    let mut image = json!({
-        "id": id, "store_name": my_store(), "status": "completed", "created_at": now().to_iso(),
-        "updated_at": now().to_iso(), "expires_at": now().plus_days(DAYS).as_secs(),
-        "person_image_url": "https://img.example/canary-person.png",
-    });
-    let fields = fields.as_object().unwrap().clone();
-    image.as_object_mut().unwrap().extend(fields);
-    let put = db.client().put_item().table_name("image_generations");
-    let item = serde_dynamo::to_item(image).unwrap();
-    put.set_item(Some(item)).send().await.unwrap();
-}
-
-/// Everything that a person can leave in a store, in all of the ways in which it is found, and somebody else's.
-async fn seed(db: &TestDb) {
-    let store = store(db);
-    for fields in [
-        json!({ "customerEmail": JANE, "customerId": 909, "sessionId": "tracked-1", "eventId": "key-1-jane", "userAgent": "canary-agent",
-                "customerFirstName": "canary-first", "customerLastName": "canary-last", "personImageUrl": "https://img.example/canary-person.png" }),
-        json!({ "customerId": 909, "sessionId": "a widget's session" }),
-        json!({ "customerEmail": JANE }),
-        json!({ "sessionId": "tracked-1", "eventId": "key-2-jane" }),
-        json!({ "sessionId": "a widget's session" }),
-        json!({ "customerEmail": "joe@example.com", "customerId": 8, "sessionId": "tracked-2", "eventId": "key-3-joe" }),
-    ] {
-        track(&store, &cart_event(fields)).await.unwrap();
-    }
-    browse(db, "tracked-1", json!("my-store")).await;
-    browse(db, "tracked-2", Value::Null).await;
-    decide(db, "tracked-1", Some(my_store().as_str())).await;
-    decide(db, "tracked-2", None).await;
-    put_image(
-        db,
-        "image-1",
-        json!({ "customer_email": JANE, "session_id": "tracked-1", "event_id": "key-4-jane" }),
-    )
-    .await;
-    put_image(db, "image-2", json!({ "customer_id": "909" })).await;
-    put_image(db, "image-3", json!({ "session_id": "tracked-1" })).await;
-    put_image(
-        db,
-        "image-4",
-        json!({ "customer_id": "8", "person_image_url": "https://img.example/joe.png" }),
-    )
-    .await;
-}
-
-const JANES: Erased = Erased {
-    cart_events: 5,
-    image_generations: 3,
-    sessions: 1,
-    decisions: 1,
-    other: 3,
+    DAYS, JANE, JANES, all_items, browse, cart_event, create, decide, erase, jane, my_store, now,
+    person, put_image, put_many, random, run_to_end, seed, store, track,
 };
 
 #[tokio::test]
@@ -228,27 +145,6 @@ async fn a_person_is_erased_in_one_store_alone() {
             .unwrap()
             .is_some()
     );
-}
-
-/// `count` events of Jane's, ten in each session, and one of somebody else among every hundred.
-async fn put_many(db: &TestDb, count: usize) {
-    let client = db.client();
-    let requests = (0..count).map(|number| {
-        let somebody = if number % 100 == 99 { "joe@example.com" } else { JANE };
-        let event = json!({
-            "id": format!("cart-event-1700000000000-{number:07}"), "store_name": my_store(), "action_type": "add_to_cart",
-            "customer_email": somebody, "session_id": format!("many-{}-{}", number / 10, somebody.len()), "event_id": format!("key-{number:07}"),
-            "created_at": now().to_iso(), "updated_at": now().to_iso(), "created_bucket": "2025-06-15#1",
-            "expires_at": now().plus_days(DAYS).as_secs(),
-        });
-        let put = PutRequest::builder().set_item(Some(serde_dynamo::to_item(event).unwrap()));
-        WriteRequest::builder().put_request(put.build().unwrap()).build()
-    });
-    for batch in requests.collect::<Vec<_>>().chunks(25) {
-        let write = client.batch_write_item();
-        let write = write.request_items("cart_tracking_events", batch.to_vec());
-        write.send().await.unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

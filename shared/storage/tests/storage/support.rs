@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use serde_json::{Value, json};
 use shoptrail_domain::access::Stores;
 use shoptrail_domain::advice::{Advice, ProposedAdvice, Source};
@@ -12,8 +13,8 @@ use shoptrail_domain::session::{SessionId, SessionMessage};
 use shoptrail_domain::{StoreName, Timestamp, json as body};
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::{
-    CartEventRecorded, DecisionRecord, Pepper, PrivacyJob, PrivacyJobStatus, PrivacyTask, Recorded,
-    SessionMessageRecorded, Store, StoreError,
+    CartEventRecorded, DecisionRecord, Erased, Pepper, PrivacyJob, PrivacyJobStatus, PrivacyTask,
+    Recorded, SessionMessageRecorded, Store, StoreError,
 };
 
 /// The retention that tests write with.
@@ -190,4 +191,114 @@ pub(crate) async fn all_items(db: &TestDb) -> String {
         }
     }
     printed
+}
+
+/// Her address.
+pub(crate) const JANE: &str = "jane@example.com";
+
+/// The store that the tests are about.
+pub(crate) fn my_store() -> StoreName {
+    StoreName::parse("my-store").unwrap()
+}
+
+/// The person that the tests are about.
+pub(crate) fn jane() -> Person {
+    person(json!({ "customerEmail": JANE, "customerId": 909 }))
+}
+
+/// A message of the tracker's session `session`, which it binds to `store`.
+pub(crate) async fn browse(db: &TestDb, session: &str, store_name: Value) {
+    let message = message(
+        &json!({ "session": session, "storeName": store_name, "itemsInCart": 2, "timeOnPage": { "/cart": 5 },
+                 "events": { "/cart": [{ "type": "view", "ts": 1_700_000_000_000_i64 }] } }),
+    );
+    deliver(&store(db), &message).await;
+}
+
+/// A decision about `session`, of a store or of none.
+pub(crate) async fn decide(db: &TestDb, session: &str, store_name: Option<&str>) {
+    let decision = DecisionRecord {
+        session: session.into(),
+        store_name: store_name.map(Into::into),
+        ..decision("d-1")
+    };
+    store(db).record_decision(&decision).await.unwrap();
+}
+
+/// A generated image of `my-store` with these fields.
+pub(crate) async fn put_image(db: &TestDb, id: &str, fields: Value) {
+    let mut image = json!({
+        "id": id, "store_name": my_store(), "status": "completed", "created_at": now().to_iso(),
+        "updated_at": now().to_iso(), "expires_at": now().plus_days(DAYS).as_secs(),
+        "person_image_url": "https://img.example/canary-person.png",
+    });
+    let fields = fields.as_object().unwrap().clone();
+    image.as_object_mut().unwrap().extend(fields);
+    let put = db.client().put_item().table_name("image_generations");
+    let item = serde_dynamo::to_item(image).unwrap();
+    put.set_item(Some(item)).send().await.unwrap();
+}
+
+/// Everything that a person can leave in a store, in all of the ways in which it is found, and somebody else's.
+pub(crate) async fn seed(db: &TestDb) {
+    let store = store(db);
+    for fields in [
+        json!({ "customerEmail": JANE, "customerId": 909, "sessionId": "tracked-1", "eventId": "key-1-jane", "userAgent": "canary-agent",
+                "customerFirstName": "canary-first", "customerLastName": "canary-last", "personImageUrl": "https://img.example/canary-person.png" }),
+        json!({ "customerId": 909, "sessionId": "a widget's session" }),
+        json!({ "customerEmail": JANE }),
+        json!({ "sessionId": "tracked-1", "eventId": "key-2-jane" }),
+        json!({ "sessionId": "a widget's session" }),
+        json!({ "customerEmail": "joe@example.com", "customerId": 8, "sessionId": "tracked-2", "eventId": "key-3-joe" }),
+    ] {
+        track(&store, &cart_event(fields)).await.unwrap();
+    }
+    browse(db, "tracked-1", json!("my-store")).await;
+    browse(db, "tracked-2", Value::Null).await;
+    decide(db, "tracked-1", Some(my_store().as_str())).await;
+    decide(db, "tracked-2", None).await;
+    put_image(
+        db,
+        "image-1",
+        json!({ "customer_email": JANE, "session_id": "tracked-1", "event_id": "key-4-jane" }),
+    )
+    .await;
+    put_image(db, "image-2", json!({ "customer_id": "909" })).await;
+    put_image(db, "image-3", json!({ "session_id": "tracked-1" })).await;
+    put_image(
+        db,
+        "image-4",
+        json!({ "customer_id": "8", "person_image_url": "https://img.example/joe.png" }),
+    )
+    .await;
+}
+
+/// What there is to be erased of what [`seed`] left.
+pub(crate) const JANES: Erased = Erased {
+    cart_events: 5,
+    image_generations: 3,
+    sessions: 1,
+    decisions: 1,
+    other: 3,
+};
+
+/// `count` events of Jane's, ten in each session, and one of somebody else among every hundred.
+pub(crate) async fn put_many(db: &TestDb, count: usize) {
+    let client = db.client();
+    let requests = (0..count).map(|number| {
+        let somebody = if number % 100 == 99 { "joe@example.com" } else { JANE };
+        let event = json!({
+            "id": format!("cart-event-1700000000000-{number:07}"), "store_name": my_store(), "action_type": "add_to_cart",
+            "customer_email": somebody, "session_id": format!("many-{}-{}", number / 10, somebody.len()), "event_id": format!("key-{number:07}"),
+            "created_at": now().to_iso(), "updated_at": now().to_iso(), "created_bucket": "2025-06-15#1",
+            "expires_at": now().plus_days(DAYS).as_secs(),
+        });
+        let put = PutRequest::builder().set_item(Some(serde_dynamo::to_item(event).unwrap()));
+        WriteRequest::builder().put_request(put.build().unwrap()).build()
+    });
+    for batch in requests.collect::<Vec<_>>().chunks(25) {
+        let write = client.batch_write_item();
+        let write = write.request_items("cart_tracking_events", batch.to_vec());
+        write.send().await.unwrap();
+    }
 }
