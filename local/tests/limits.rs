@@ -198,6 +198,10 @@ async fn without_the_database_everything_says_so_in_time() {
     let shop = TestShop::start_at(db, &endpoint, Deployment::Local, &[]);
     let key = shop.create_key(&Scope::ALL, &["*"]).await;
     for fault in [Fault::Hang, Fault::Refuse, Fault::Throttle] {
+        // The second of them waits to be counted, and the next request tries to.
+        for _ in 0..2 {
+            assert_eq!(shop.send(track(), &json!({})).await.status, 400);
+        }
         proxy.set(fault).await;
         shop.pass_seconds(60);
         for request in [

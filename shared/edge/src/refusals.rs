@@ -79,13 +79,17 @@ impl Refusals {
             }
             Ok::<_, StoreError>(())
         };
-        if let Err(error) = shoptrail_storage::within(PATIENCE, write).await {
-            tracing::warn!(cause = %error, "refusals could not be counted yet");
-            let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            for (name, reasons) in left {
-                for (reason, count) in reasons {
-                    add(&mut waiting.counts, &name, reason, count);
-                }
+        // Within what is left of the request's own time for the database: an answer must not come late for this.
+        let cause = match tokio::time::timeout(PATIENCE, write).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(elapsed) => elapsed.to_string(),
+        };
+        tracing::warn!(cause, "refusals could not be counted yet");
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, reasons) in left {
+            for (reason, count) in reasons {
+                add(&mut waiting.counts, &name, reason, count);
             }
         }
     }
