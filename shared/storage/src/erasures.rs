@@ -55,6 +55,8 @@ pub(crate) enum Trace<'a> {
     CartSession { store: &'a str, session: &'a str },
     /// A tracker's session. Its messages may name no store.
     TrackerSession { session: &'a str },
+    /// A store, whole. Its tombstone keeps nothing away, since a store may come back; it is there for a replay.
+    Shop { store: &'a str },
 }
 
 impl Trace<'_> {
@@ -64,6 +66,7 @@ impl Trace<'_> {
             Self::CustomerId { .. } => "customer",
             Self::CartSession { .. } => "session",
             Self::TrackerSession { .. } => "tracker-session",
+            Self::Shop { .. } => "shop",
         }
     }
 
@@ -71,7 +74,8 @@ impl Trace<'_> {
         match self {
             Self::Email { store, .. }
             | Self::CustomerId { store, .. }
-            | Self::CartSession { store, .. } => Some(store),
+            | Self::CartSession { store, .. }
+            | Self::Shop { store } => Some(store),
             Self::TrackerSession { .. } => None,
         }
     }
@@ -83,6 +87,7 @@ impl Trace<'_> {
             Self::CustomerId { store, id } => pepper.hash(&[self.kind(), store, id]),
             Self::CartSession { store, session } => pepper.hash(&[self.kind(), store, session]),
             Self::TrackerSession { session } => pepper.hash(&[self.kind(), session]),
+            Self::Shop { store } => pepper.hash(&[self.kind(), store]),
         }
     }
 
@@ -95,12 +100,13 @@ impl Trace<'_> {
         format!("{TOMBSTONE}{}", self.hash(pepper))
     }
 
-    /// When its tombstone stops holding, in seconds since 1970. A person may come back; a session's id is never used again by an honest client, so
-    /// that its tombstone stays as long as anything of it could.
+    /// When its tombstone stops holding, in seconds since 1970. A person may come back; a session's id is never used
+    /// again by an honest client, so that its tombstone holds as long as anything of it could be kept.
     fn holds_until(self, now: Timestamp, session_days: u32) -> i64 {
         match self {
             Self::Email { .. } | Self::CustomerId { .. } => expires_at(now, PERSON_DAYS),
             Self::CartSession { .. } | Self::TrackerSession { .. } => expires_at(now, session_days),
+            Self::Shop { .. } => now.as_secs(),
         }
     }
 }

@@ -365,7 +365,11 @@ impl Store {
                     tombstones.push(self.tombstone(OPERATION, trace, now, tombstone_days)?);
                 }
             }
-            PrivacyTask::EraseShop => {}
+            PrivacyTask::EraseShop => {
+                let store = store.as_str();
+                let trace = Trace::Shop { store };
+                tombstones.push(self.tombstone(OPERATION, trace, now, tombstone_days)?);
+            }
             PrivacyTask::ExportCustomer { person } => {
                 job.person_hashes = person_hashes(pepper, store, person);
             }

@@ -107,7 +107,8 @@ impl Tombstones<'_> {
         let created_at = text(event, CREATED_AT)
             .and_then(|at| Timestamp::parse_iso(at).ok())
             .unwrap_or_default();
-        let mut traces = [email, customer, session].into_iter().flatten();
+        let shop = Some(Trace::Shop { store });
+        let mut traces = [email, customer, session, shop].into_iter().flatten();
         traces.any(|trace| self.cover(trace, created_at))
     }
 
@@ -138,7 +139,7 @@ impl Store {
     /// would have forgotten the erasures that are to be made anew.
     ///
     /// An event or a generated image goes, with the record of its idempotency key, where a tombstone stands for its
-    /// store's customer or session and it was created before the erasure. So do events that the erasure had made
+    /// store, or for its store's customer or session, and it was created before the erasure. So do events that the erasure had made
     /// anonymous: a restore brings them back as they were before, and here they are deleted, not made anonymous
     /// again. A tracker's session goes with all its items, and decisions with their session. What another store has,
     /// and what a customer left who came back later, stays.

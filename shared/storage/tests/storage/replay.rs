@@ -248,3 +248,34 @@ async fn without_tombstones_there_is_nothing_to_replay() {
         "replay_erasures: there is no pepper to hash with"
     );
 }
+
+#[tokio::test]
+async fn a_store_that_was_erased_is_gone_again_and_may_come_back() {
+    let db = TestDb::start().await;
+    let store = store(&db);
+    // Events that name nobody, not even a session.
+    for (name, key) in [("my-store", "key-mine-1"), ("other", "key-other")] {
+        let event = cart_event(json!({ "storeName": name, "eventId": key }));
+        track(&store, &event).await.unwrap();
+    }
+    let backup = back_up(&db).await;
+    let shop = shoptrail_domain::StoreName::parse("my-store").unwrap();
+    let erase = shoptrail_storage::PrivacyTask::EraseShop;
+    let created = store.create_privacy_job("job", &shop, &erase, DAYS, now());
+    assert!(created.await.unwrap());
+    run_to_end(&store, "job").await;
+    // The store installs the app again.
+    let later = now().plus_days(1);
+    let event = cart_event(json!({ "storeName": "my-store", "eventId": "key-mine-2" }));
+    let back = store
+        .record_cart_event(&event, later, 365, || 9)
+        .await
+        .unwrap();
+    assert!(matches!(back, Recorded::Stored(_)));
+    restore(&db, &backup).await;
+
+    assert_eq!(replay(&store).await.erased.cart_events, 1);
+    let items = all_items(&db).await;
+    assert!(!items.contains("key-mine-1"), "{items}");
+    assert!(items.contains("key-mine-2") && items.contains("key-other"));
+}
