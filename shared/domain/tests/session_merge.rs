@@ -129,6 +129,21 @@ fn a_deployed_trackers_envelope_is_read() {
 }
 
 #[test]
+fn a_field_of_an_envelope_is_given_once_under_one_name() {
+    for state in [
+        r#"{ "events": {}, "events": {} }"#,
+        r#"{ "session": "s-1", "session": "s-1" }"#,
+        r#"{ "itemsInCart": 1, "itemsoncart": 2 }"#,
+        r#"{ "timeOnPage": {}, "timeonpage": {} }"#,
+        r#"{ "events": { "/": [], "/": [] } }"#,
+    ] {
+        let text = format!(r#"{{ "session": "s-1", "state": {state} }}"#);
+        let read = body::decode::<SessionMessageBody>(text.as_bytes());
+        assert_eq!(read.unwrap_err().reason, Reason::Duplicate, "{state}");
+    }
+}
+
+#[test]
 fn a_repeat_and_a_stale_snapshot_add_nothing() {
     let early = message(
         json!({ "session": "s-1", "timeOnPage": { "/": 5 }, "events": { "/": [{ "type": "a", "ts": 1 }] } }),

@@ -1,8 +1,10 @@
 //! What a tracker sends: a snapshot of the whole session, or an envelope with what happened since the last one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -75,29 +77,77 @@ pub struct SessionMessageBody {
 }
 
 /// An envelope's content; the same fields as a snapshot's.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub struct StateBody {
     /// The same session as the envelope's.
     #[schema(value_type = Option<String>)]
-    #[serde(default)]
     pub session: Scalar,
     /// How many items the cart holds (also `itemsoncart`).
-    #[serde(default, alias = "itemsoncart")]
     #[schema(value_type = Option<u64>)]
     pub items_in_cart: Value,
     /// Milliseconds per page since the last envelope (also `timeonpage`).
-    #[serde(default, alias = "timeonpage")]
     #[schema(value_type = Option<BTreeMap<String, u64>>)]
     pub time_on_page: Object<PageMap<Value>>,
     /// Events per page since the last envelope.
     #[schema(value_type = Option<BTreeMap<String, Vec<Object>>>)]
-    #[serde(default)]
     pub events: Object<PageMap<Value>>,
     /// What else it holds: two envelopes that differ in it are two.
-    #[serde(flatten)]
     #[schema(ignore)]
     pub other: BTreeMap<String, Value>,
+}
+
+/// By hand, because serde's `flatten` would read all events twice: once into a buffer, and once from it.
+impl<'de> Deserialize<'de> for StateBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = StateBody;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StateBody, A::Error> {
+                let mut other = BTreeMap::new();
+                let (mut session, mut items_in_cart) = (None, None);
+                let (mut time_on_page, mut events) = (None, None);
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.as_str() {
+                        "session" => once(&mut session, &mut map, "session")?,
+                        "itemsInCart" | "itemsoncart" => {
+                            once(&mut items_in_cart, &mut map, "itemsInCart")?;
+                        }
+                        "timeOnPage" | "timeonpage" => {
+                            once(&mut time_on_page, &mut map, "timeOnPage")?;
+                        }
+                        "events" => once(&mut events, &mut map, "events")?,
+                        _ => {
+                            other.insert(name, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(StateBody {
+                    session: session.unwrap_or_default(),
+                    items_in_cart: items_in_cart.unwrap_or_default(),
+                    time_on_page: time_on_page.unwrap_or_default(),
+                    events: events.unwrap_or_default(),
+                    other,
+                })
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A field's value, if it is the first one.
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut Option<T>,
+    map: &mut A,
+    name: &'static str,
+) -> Result<(), A::Error> {
+    match field.replace(map.next_value()?) {
+        None => Ok(()),
+        Some(_) => Err(A::Error::duplicate_field(name)),
+    }
 }
 
 /// A message that keeps the rules of the contract; single events that did not are in `dropped`.
