@@ -79,8 +79,7 @@ pub enum PrivacyJobStatus {
 }
 
 /// How much was erased, or made anonymous.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erased {
     /// Cart events.
     pub cart_events: u64,
@@ -134,54 +133,6 @@ pub struct ExportedPage {
     pub next_cursor: Option<String>,
 }
 
-/// [`Erased`] as it is stored.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct ErasedRecord {
-    cart_events: u64,
-    image_generations: u64,
-    sessions: u64,
-    decisions: u64,
-    other: u64,
-}
-
-impl From<Erased> for ErasedRecord {
-    fn from(erased: Erased) -> Self {
-        let Erased {
-            cart_events,
-            image_generations,
-            sessions,
-            decisions,
-            other,
-        } = erased;
-        Self {
-            cart_events,
-            image_generations,
-            sessions,
-            decisions,
-            other,
-        }
-    }
-}
-
-impl From<ErasedRecord> for Erased {
-    fn from(record: ErasedRecord) -> Self {
-        let ErasedRecord {
-            cart_events,
-            image_generations,
-            sessions,
-            decisions,
-            other,
-        } = record;
-        Self {
-            cart_events,
-            image_generations,
-            sessions,
-            decisions,
-            other,
-        }
-    }
-}
-
 /// How far a job is: the stage, and how far it is in the stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
@@ -224,7 +175,7 @@ pub(crate) struct JobRecord {
     pub(crate) position: Option<Position>,
     /// How long a session's tombstone holds.
     pub(crate) tombstone_days: u32,
-    erased: ErasedRecord,
+    pub(crate) erased: Erased,
     pub(crate) created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     done_at: Option<String>,
@@ -264,15 +215,11 @@ impl JobRecord {
                 ..Position::default()
             }),
             tombstone_days,
-            erased: ErasedRecord::default(),
+            erased: Erased::default(),
             created_at: now.to_iso(),
             done_at: None,
             expires_at: expires_at(now, RECEIPT_DAYS),
         }
-    }
-
-    pub(crate) fn erased(&self) -> Erased {
-        self.erased.into()
     }
 
     /// What the erased counts are stored as.
@@ -280,7 +227,7 @@ impl JobRecord {
         operation: &'static str,
         erased: Erased,
     ) -> Result<AttributeValue, StoreError> {
-        serde_dynamo::to_attribute_value(ErasedRecord::from(erased))
+        serde_dynamo::to_attribute_value(erased)
             .map_err(|error| StoreError::unreadable(operation, error))
     }
 
@@ -292,7 +239,7 @@ impl JobRecord {
 impl From<JobRecord> for PrivacyJob {
     fn from(record: JobRecord) -> Self {
         Self {
-            erased: record.erased(),
+            erased: record.erased,
             id: record.id,
             store_name: record.store_name,
             kind: record.kind,

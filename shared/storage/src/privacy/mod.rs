@@ -131,7 +131,7 @@ impl Store {
             work: Arc::new(work),
             kind: job.kind,
             position: job.position.take().unwrap_or_default(),
-            erased: job.erased(),
+            erased: job.erased,
             clock,
             created_at: Timestamp::parse_iso(&job.created_at).unwrap_or_default(),
             began,
