@@ -4,7 +4,7 @@
 use shoptrail_domain::StoreName;
 use shoptrail_domain::access::Stores;
 
-use crate::limiter::OnFailure;
+use crate::limiter::{OnFailure, Requests};
 use crate::routes::Group;
 use crate::trust::Principal;
 use crate::{ApiError, App, RequestContext};
@@ -70,37 +70,34 @@ impl RequestContext {
         store: Option<&StoreName>,
         cost: u32,
     ) -> Result<(), ApiError> {
-        let (limits, now) = (app.config.limits, app.clock.now());
-        let on_failure = match self.group() {
-            // What shoppers do goes on being recorded.
-            Group::CartTracking | Group::SessionIngest => OnFailure::GoOn,
-            Group::AskAi | Group::Read | Group::Privacy | Group::Service => OnFailure::Refuse,
+        let limits = app.config.limits;
+        let requests = Requests {
+            count: cost,
+            on_failure: match self.group() {
+                // What shoppers do goes on being recorded.
+                Group::CartTracking | Group::SessionIngest => OnFailure::GoOn,
+                Group::AskAi | Group::Read | Group::Privacy | Group::Service => OnFailure::Refuse,
+            },
+            now: app.clock.now(),
         };
         match self.principal() {
             Principal::Shopify | Principal::Key { id: None, .. } => return Ok(()),
             Principal::Key { id: Some(id), .. } => {
                 app.limiter
-                    .count_key(&app.store, id, cost, limits.key_per_minute, on_failure, now)
+                    .count_key(&app.store, id, limits.key_per_minute, requests)
                     .await?;
             }
             Principal::Public | Principal::AppProxy(_) => {
                 let address = self.limited_address();
                 app.limiter
-                    .count_client(&app.store, address, cost, limits.client, on_failure, now)
+                    .count_client(&app.store, address, limits.client, requests)
                     .await?;
             }
         }
         match store {
             Some(store) if matches!(self.group(), Group::CartTracking | Group::SessionIngest) => {
                 app.limiter
-                    .count_store(
-                        &app.store,
-                        store,
-                        cost,
-                        limits.store_per_minute,
-                        on_failure,
-                        now,
-                    )
+                    .count_store(&app.store, store, limits.store_per_minute, requests)
                     .await
             }
             _ => Ok(()),

@@ -34,7 +34,7 @@ pub use config::Config;
 pub use consent::has_opted_out;
 pub use context::RequestContext;
 pub use error::ApiError;
-pub use limiter::{Limiter, OnFailure};
+pub use limiter::{Limiter, OnFailure, Requests};
 pub use refusals::{ALL_STORES, Refusals, Refused};
 pub use trust::{Principal, SignedQuery};
 

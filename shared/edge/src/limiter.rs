@@ -42,6 +42,29 @@ pub enum OnFailure {
     Refuse,
 }
 
+/// What is to be counted at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Requests {
+    /// How many.
+    pub count: u32,
+    /// What becomes of them when the table of limits fails.
+    pub on_failure: OnFailure,
+    /// When they came.
+    pub now: Timestamp,
+}
+
+impl Requests {
+    fn about(self, subject: Subject, limits: WindowLimits) -> Request {
+        Request {
+            subject,
+            cost: self.count,
+            limits,
+            on_failure: self.on_failure,
+            now: self.now,
+        }
+    }
+}
+
 /// Counts requests against limits; one per process.
 #[derive(Debug, Default)]
 pub struct Limiter(Mutex<Memory>);
@@ -53,37 +76,29 @@ impl Limiter {
         Self::default()
     }
 
-    /// Counts `cost` requests of the client at this address: an IPv4 address, or a /64 of IPv6, which is what one
+    /// Counts requests of the client at this address: an IPv4 address, or a /64 of IPv6, which is what one
     /// subscriber has. All clients without one are counted as one.
     ///
     /// # Errors
     ///
-    /// [`ApiError::RateLimited`] when a limit forbids it; the store's error when the table fails and the request is to
-    /// be refused then.
+    /// [`ApiError::RateLimited`] when a limit forbids it; the store's error when the table fails and the requests are
+    /// to be refused then.
     pub async fn count_client(
         &self,
         store: &Store,
         address: Option<IpAddr>,
-        cost: u32,
         limits: WindowLimits,
-        on_failure: OnFailure,
-        now: Timestamp,
+        requests: Requests,
     ) -> Result<(), ApiError> {
         // Before the hash: what is not limited costs nothing.
         if limits.is_off() {
             return Ok(());
         }
-        let request = Request {
-            subject: Subject::Client(client_name(store, address)),
-            cost,
-            limits,
-            on_failure,
-            now,
-        };
-        self.count(store, &request).await
+        let subject = Subject::Client(client_name(store, address));
+        self.count(store, &requests.about(subject, limits)).await
     }
 
-    /// Counts `cost` requests made with an API key, which its id names.
+    /// Counts requests made with an API key, which its id names.
     ///
     /// # Errors
     ///
@@ -92,22 +107,15 @@ impl Limiter {
         &self,
         store: &Store,
         key_id: &str,
-        cost: u32,
         per_minute: u32,
-        on_failure: OnFailure,
-        now: Timestamp,
+        requests: Requests,
     ) -> Result<(), ApiError> {
-        let request = Request {
-            subject: Subject::Key(format!("key#{key_id}")),
-            cost,
-            limits: minutely(per_minute),
-            on_failure,
-            now,
-        };
+        let subject = Subject::Key(format!("key#{key_id}"));
+        let request = requests.about(subject, minutely(per_minute));
         self.count(store, &request).await
     }
 
-    /// Counts `cost` requests about a Shopify store, whoever makes them.
+    /// Counts requests about a Shopify store, whoever makes them.
     ///
     /// # Errors
     ///
@@ -116,18 +124,11 @@ impl Limiter {
         &self,
         store: &Store,
         name: &StoreName,
-        cost: u32,
         per_minute: u32,
-        on_failure: OnFailure,
-        now: Timestamp,
+        requests: Requests,
     ) -> Result<(), ApiError> {
-        let request = Request {
-            subject: Subject::Store(format!("store#{name}")),
-            cost,
-            limits: minutely(per_minute),
-            on_failure,
-            now,
-        };
+        let subject = Subject::Store(format!("store#{name}"));
+        let request = requests.about(subject, minutely(per_minute));
         self.count(store, &request).await
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_edge::{ApiError, Limiter, OnFailure};
+use shoptrail_edge::{ApiError, Limiter, OnFailure, Requests};
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
 use shoptrail_storage::{Pepper, Store, StoreConfig, WindowLimits};
 use tokio::sync::Semaphore;
@@ -51,6 +51,15 @@ async fn proxied(db: &TestDb) -> (FaultProxy, Store) {
     (proxy, store)
 }
 
+/// Requests that are refused when the table fails.
+fn requests(count: u32, now: Timestamp) -> Requests {
+    Requests {
+        count,
+        on_failure: OnFailure::Refuse,
+        now,
+    }
+}
+
 /// A process with its limiter.
 #[derive(Clone)]
 struct Process {
@@ -78,20 +87,22 @@ impl Process {
         now: Timestamp,
     ) -> Result<(), ApiError> {
         self.limiter
-            .count_client(&self.store, address(text), cost, LIMITS, on_failure, now)
+            .count_client(
+                &self.store,
+                address(text),
+                LIMITS,
+                Requests {
+                    count: cost,
+                    on_failure,
+                    now,
+                },
+            )
             .await
     }
 
     async fn shop(&self, cost: u32, per_minute: u32, now: Timestamp) -> Result<(), ApiError> {
         self.limiter
-            .count_store(
-                &self.store,
-                &shop(),
-                cost,
-                per_minute,
-                OnFailure::Refuse,
-                now,
-            )
+            .count_store(&self.store, &shop(), per_minute, requests(cost, now))
             .await
     }
 }
@@ -160,14 +171,10 @@ async fn a_network_of_ipv6_is_one_client() {
     assert_eq!(retry_after(count("::ffff:203.0.113.7", 60).await), Some(60));
     assert!(count("203.0.113.8", 60).await.is_ok());
     for _ in 0..2 {
-        let unknown = process.limiter.count_client(
-            &process.store,
-            None,
-            50,
-            LIMITS,
-            OnFailure::Refuse,
-            at(0),
-        );
+        let unknown =
+            process
+                .limiter
+                .count_client(&process.store, None, LIMITS, requests(50, at(0)));
         assert!(unknown.await.is_ok());
     }
 }
@@ -193,7 +200,7 @@ async fn a_key_has_a_limit_of_its_own() {
     let key = |id, cost| {
         process
             .limiter
-            .count_key(&process.store, id, cost, 10, OnFailure::Refuse, at(1_000))
+            .count_key(&process.store, id, 10, requests(cost, at(1_000)))
     };
     assert!(key("one", 10).await.is_ok());
     assert_eq!(retry_after(key("one", 1).await), Some(59));
@@ -322,18 +329,18 @@ async fn what_is_not_limited_is_not_asked_about() {
     let db = TestDb::start().await;
     let (proxy, store) = proxied(&db).await;
     proxy.set(Fault::Refuse).await;
-    let (limiter, refuse, now) = (Limiter::new(), OnFailure::Refuse, at(0));
+    let (limiter, nine) = (Limiter::new(), requests(9, at(0)));
     let off = WindowLimits {
         per_minute: 0,
         per_hour: 0,
     };
-    let client = limiter.count_client(&store, address(CLIENT), 9, off, refuse, now);
+    let client = limiter.count_client(&store, address(CLIENT), off, nine);
     assert!(client.await.is_ok());
-    let key = limiter.count_key(&store, "k", 9, 0, refuse, now);
+    let key = limiter.count_key(&store, "k", 0, nine);
     assert!(key.await.is_ok());
     let shop = shop();
-    let of_store = limiter.count_store(&store, &shop, 9, 0, refuse, now);
+    let of_store = limiter.count_store(&store, &shop, 0, nine);
     assert!(of_store.await.is_ok());
-    let free = limiter.count_client(&store, address(CLIENT), 0, LIMITS, refuse, now);
+    let free = limiter.count_client(&store, address(CLIENT), LIMITS, requests(0, at(0)));
     assert!(free.await.is_ok());
 }
