@@ -1,4 +1,8 @@
 //! Secrets come from Secrets Manager while the function starts, and stand nowhere else.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use serde_json::json;
 use shoptrail_local::testing::{Function, TestDb};
@@ -78,18 +82,9 @@ async fn a_function_fetches_its_secrets_and_tells_nobody() {
     // The host searches the log for the canary when it ends.
 }
 
-#[tokio::test]
-async fn without_a_secret_that_it_was_promised_a_function_does_not_start() {
+/// The one line that a function ends with which does not start.
+async fn complaint(secrets: &MockServer, arn: (&str, &str)) -> String {
     let db = TestDb::start().await;
-    let secrets = MockServer::start().await;
-    Mock::given(method("POST"))
-        .respond_with(
-            ResponseTemplate::new(400).set_body_json(
-                json!({ "__type": "ResourceNotFoundException", "message": "canary" }),
-            ),
-        )
-        .mount(&secrets)
-        .await;
     let mut command = Command::new(FUNCTION.bootstrap);
     command
         .env_clear()
@@ -99,9 +94,34 @@ async fn without_a_secret_that_it_was_promised_a_function_does_not_start() {
         .env("AWS_ACCESS_KEY_ID", "local")
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
-        .envs([ARNS[2]]);
+        .envs([arn]);
     let output = command.output().await.unwrap();
     assert!(!output.status.success());
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(error, "the secret of GROQ_API_KEY_ARN cannot be read\n");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_secret_that_it_was_promised_a_function_does_not_start() {
+    let secrets = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(
+            ResponseTemplate::new(400).set_body_json(
+                json!({ "__type": "ResourceNotFoundException", "message": "canary" }),
+            ),
+        )
+        .mount(&secrets)
+        .await;
+    assert_eq!(
+        complaint(&secrets, ARNS[2]).await,
+        "the secret of GROQ_API_KEY_ARN cannot be read\n"
+    );
+}
+
+#[tokio::test]
+async fn with_a_pepper_that_hides_nothing_a_function_does_not_start() {
+    let secrets = secrets_manager(&[("arn:pepper", "canary")]).await;
+    assert_eq!(
+        complaint(&secrets, ARNS[0]).await,
+        "the setting HASH_PEPPER must be 16 characters or more\n"
+    );
 }

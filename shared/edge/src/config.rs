@@ -165,17 +165,7 @@ impl Config {
                 expected: "16 characters or more",
             });
         }
-        let hash_pepper = env.text("HASH_PEPPER");
-        if hash_pepper
-            .as_ref()
-            .is_some_and(|secret| Pepper::new(secret).is_none())
-        {
-            return Err(ConfigError {
-                name: "HASH_PEPPER",
-                expected: "16 characters or more",
-            });
-        }
-        Ok(Self {
+        let config = Self {
             trust: TrustConfig {
                 storefront_origins: match env.text("ALLOWED_ORIGINS") {
                     Some(list) => env.parsed("ALLOWED_ORIGINS", &list, ORIGINS)?,
@@ -193,7 +183,7 @@ impl Config {
                     "none, tracker or all",
                 )?,
                 shopify_api_secret: env.text("SHOPIFY_API_SECRET").map(Secret::new),
-                hash_pepper: hash_pepper.map(Secret::new),
+                hash_pepper: env.text("HASH_PEPPER").map(Secret::new),
                 dev_api_key: dev_api_key.map(Secret::new),
             },
             limits: LimitsConfig {
@@ -246,7 +236,21 @@ impl Config {
                     .and_then(|level| level.parse().ok())
                     .unwrap_or(LevelFilter::INFO),
             },
-        })
+        };
+        config.check_pepper()?;
+        Ok(config)
+    }
+
+    /// A pepper that is too short hides nothing.
+    pub(crate) fn check_pepper(&self) -> Result<(), ConfigError> {
+        let pepper = self.trust.hash_pepper.as_ref();
+        if pepper.is_some_and(|secret| Pepper::new(&secret.expose()).is_none()) {
+            return Err(ConfigError {
+                name: "HASH_PEPPER",
+                expected: "16 characters or more",
+            });
+        }
+        Ok(())
     }
 }
 

@@ -111,6 +111,7 @@ async fn start(table: Table) -> Result<Started, StartError> {
     // tries again and answers for it.
     let (fetched, checked) = tokio::join!(fetched, store.check(table));
     fetched?;
+    config.check_pepper()?;
     if let Err(error) = checked {
         tracing::warn!(cause = %error, "the database does not answer yet");
     }
