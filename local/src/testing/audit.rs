@@ -4,6 +4,14 @@
 //! What is personal is told by marks: the customers of the tests and of `events/` have e-mail addresses of
 //! `example.com`, and most have the canary in all that is theirs.
 
+use std::sync::{Mutex, PoisonError};
+
+use shoptrail_edge::telemetry::{self, Format};
+use tracing::level_filters::LevelFilter;
+
+/// Lines of this process's own log in which something personal was found.
+static FOUND: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Stands in every e-mail address, name, user agent and wrong key of the tests.
 pub const CANARY: &str = "canary";
 /// What no log line may hold: the canary, and the addresses and programs of senders.
@@ -19,11 +27,42 @@ const MAY_HOLD_DATA: [&str; 4] = ["/sessions/", "/privacy/requests/", "/openapi.
 /// When something personal is in it.
 pub fn assert_log_is_impersonal(log: &str) {
     for line in log.lines() {
-        let lower = line.to_lowercase();
-        let found = UNLOGGED.iter().find(|mark| lower.contains(**mark));
+        let found = personal_in(line);
         assert!(found.is_none(), "{found:?} is in the log: {line}");
-        assert!(!has_address(&lower), "an address is in the log: {line}");
     }
+}
+
+/// Looks at every line that this process logs from now on.
+pub fn watch_own_log() {
+    telemetry::start(
+        LevelFilter::TRACE,
+        Format::To(|line| {
+            if personal_in(line).is_some() {
+                let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+                found.push(line.to_owned());
+            }
+        }),
+    );
+}
+
+/// Holds what this process has logged against the audit.
+///
+/// # Panics
+///
+/// When something personal is in it.
+pub fn assert_own_log_is_impersonal() {
+    let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(
+        found.is_empty(),
+        "something personal is in the log: {found:?}"
+    );
+}
+
+/// What of a line is personal.
+fn personal_in(line: &str) -> Option<&'static str> {
+    let lower = line.to_lowercase();
+    let mark = UNLOGGED.into_iter().find(|mark| lower.contains(mark));
+    mark.or(has_address(&lower).then_some("an address"))
 }
 
 /// Holds the answer to a request (`GET /path`) against the audit.
@@ -57,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "an address is in the log")]
+    #[should_panic(expected = "an address")]
     fn an_address_in_a_log_is_found() {
         assert_log_is_impersonal("j***@example.com wrote to Joe@Example.com");
     }
@@ -66,6 +105,14 @@ mod tests {
     #[should_panic(expected = "something personal comes back")]
     fn an_address_in_an_answer_is_found() {
         assert_answer_is_impersonal("POST /ingest", 400, "joe@example.com is no number");
+    }
+
+    #[test]
+    #[should_panic(expected = "something personal is in the log")]
+    fn what_this_process_logs_is_looked_at() {
+        watch_own_log();
+        tracing::debug!(name = "Canary", "a line that must not be");
+        assert_own_log_is_impersonal();
     }
 
     #[test]

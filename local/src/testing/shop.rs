@@ -43,6 +43,15 @@ pub struct TestShop {
     now: Arc<AtomicI64>,
 }
 
+/// Whatever the test was about, what was logged is searched.
+impl Drop for TestShop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            audit::assert_own_log_is_impersonal();
+        }
+    }
+}
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct TestAnswer {
@@ -88,6 +97,7 @@ impl TestShop {
         deployment: Deployment,
         settings: &[(&str, &str)],
     ) -> Self {
+        audit::watch_own_log();
         let lookup = |name: &str| {
             let known = [
                 ("HASH_PEPPER", HASH_PEPPER),
