@@ -433,6 +433,22 @@ async fn what_was_not_stored_is_told_by_day_and_reason() {
 }
 
 #[tokio::test]
+async fn a_refusal_through_the_app_proxy_is_told_to_the_store_that_signed() {
+    let shop = TestShop::start(Deployment::Lambda, &[]).await;
+    let query = shop.signed_query(STORE, &[]);
+    let invalid = json!({ "productUrl": "nowhere" });
+    let refused = shop
+        .post(&format!("/cart-tracking/track?{query}"), &invalid)
+        .await;
+    assert_eq!(refused.status, 400);
+    let day = shop
+        .app()
+        .store
+        .list_refusals(STORE, "2026-11-21", "2026-11-21", shop.now());
+    assert_eq!(day.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn refusals_are_written_at_most_every_few_seconds() {
     let shop = TestShop::start(Deployment::Local, &[]).await;
     let stores = async || {

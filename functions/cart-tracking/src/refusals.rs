@@ -11,7 +11,7 @@ use shoptrail_domain::day_range::DayRange;
 use shoptrail_domain::refusal::Refusal;
 use shoptrail_domain::{ParseError, StoreName};
 use shoptrail_edge::error::ErrorBody;
-use shoptrail_edge::{ALL_STORES, ApiError, App, RequestContext};
+use shoptrail_edge::{ALL_STORES, ApiError, App, RequestContext, given};
 use utoipa::{IntoParams, ToSchema};
 
 /// Days that are shown where the request names none.
@@ -121,9 +121,4 @@ pub(crate) async fn refusals(
         message: "Refusals listed",
         data: RefusalDays { days },
     }))
-}
-
-/// An empty parameter is an absent one.
-fn given(parameter: Option<&str>) -> Option<&str> {
-    parameter.map(str::trim).filter(|text| !text.is_empty())
 }

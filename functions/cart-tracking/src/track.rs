@@ -100,7 +100,12 @@ pub(crate) async fn track(
 ) -> Result<Json<CartEventTracked>, ApiError> {
     let wire: TrackCartEvent = json::decode(&body)?;
     // Also where the event is refused, its store is told so.
-    context.note_store(named_store(&wire).as_ref());
+    let signed = context.principal().signed_query();
+    context.note_store(
+        named_store(&wire)
+            .as_ref()
+            .or(signed.map(|query| &query.shop)),
+    );
     let event = CartEvent::parse(&wire, sender(&app, &context, &headers))?;
     context.authorize_writing(Some(&event.store_name))?;
     if !event.has_consent || has_opted_out(&headers) {

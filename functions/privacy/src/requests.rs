@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shoptrail_domain::{ParseError, Reason, StoreName};
 use shoptrail_edge::error::ErrorBody;
-use shoptrail_edge::{ApiError, App, RequestContext};
+use shoptrail_edge::{ApiError, App, RequestContext, given};
 use shoptrail_storage::{ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus};
 use utoipa::{IntoParams, ToSchema};
 
@@ -204,11 +204,6 @@ pub(crate) async fn request(
             next_cursor: next_cursor.transpose()?,
         },
     }))
-}
-
-/// An empty parameter is an absent one.
-fn given(parameter: Option<&str>) -> Option<&str> {
-    parameter.map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn limit(parameter: Option<&str>) -> Result<i32, ParseError> {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
 use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use shoptrail_domain::{ParseError, ParseErrors, Reason};
+use shoptrail_domain::{ParseError, ParseErrors};
 use shoptrail_storage::StoreError;
 use utoipa::ToSchema;
 
@@ -74,13 +73,6 @@ impl From<ParseErrors> for ApiError {
 impl From<ParseError> for ApiError {
     fn from(error: ParseError) -> Self {
         Self::Invalid(error.into())
-    }
-}
-
-/// With fields that take any text, nothing else can be wrong with a query than a parameter that is there twice.
-impl From<QueryRejection> for ApiError {
-    fn from(_: QueryRejection) -> Self {
-        ParseError::new("query", Reason::Duplicate).into()
     }
 }
 

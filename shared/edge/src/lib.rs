@@ -13,6 +13,7 @@ pub mod gate;
 pub mod lambda;
 mod limiter;
 pub mod openapi;
+mod query;
 mod refusals;
 pub mod routes;
 mod secrets;
@@ -35,6 +36,7 @@ pub use consent::has_opted_out;
 pub use context::RequestContext;
 pub use error::ApiError;
 pub use limiter::{Limiter, OnFailure, Requests};
+pub use query::given;
 pub use refusals::{ALL_STORES, Refusals, Refused};
 pub use trust::{Principal, SignedQuery};
 
