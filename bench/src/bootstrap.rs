@@ -98,9 +98,10 @@ pub(crate) enum Database {
 }
 
 /// The load comes from one client and is for one store, which would be refused after a hundred requests. With the
-/// pepper, events are held against who was erased, as they are on AWS.
-pub(crate) const SETTINGS: [(&str, &str); 4] = [
+/// pepper, events are held against who was erased, as they are on AWS; without a holdout, each decision is one by the rules.
+pub(crate) const SETTINGS: [(&str, &str); 5] = [
     ("HASH_PEPPER", "a-pepper-for-the-bench"),
+    ("HOLDOUT_PERCENT", "0"),
     ("RATE_LIMIT_PER_MINUTE", "0"),
     ("RATE_LIMIT_PER_HOUR", "0"),
     ("STORE_RATE_LIMIT_PER_MINUTE", "0"),

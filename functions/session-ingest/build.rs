@@ -1,13 +1,20 @@
-//! Takes the two files of Swagger UI that the page needs out of the crate that carries them. Its router
-//! serves their source maps as well; linked into the function, these would be a tenth of its size.
+//! Makes the files that the function serves: the tracker's script in both of its forms, and Swagger UI.
 
 use std::error::Error;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use flate2::{Compression, GzBuilder};
+use sha2::{Digest as _, Sha256};
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
 use tower::ServiceExt as _;
+
+/// The tracker's script, as it is built and committed.
+const TRACKER: &str = "../../web/tracker.js";
+/// Bytes of the script's hash in its ETag: 64 bits tell all versions apart that there will ever be.
+const TAG_BYTES: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +23,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
         clippy::disallowed_methods,
         reason = "how cargo talks to a build script"
     )]
-    let out = std::env::var("OUT_DIR")?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    compress_tracker(&out)?;
+    extract_swagger_ui(&out).await
+}
+
+/// Compresses the script here, once and well: API Gateway's HTTP APIs compress nothing.
+fn compress_tracker(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={TRACKER}");
+    let script = std::fs::read(TRACKER).map_err(|error| format!("{TRACKER}: {error}"))?;
+    let hash = hex::encode(&Sha256::digest(&script)[..TAG_BYTES]);
+    println!("cargo::rustc-env=TRACKER_HASH={hash}");
+    // Without a time, so that the same script is the same file.
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::best());
+    gzip.write_all(&script)?;
+    std::fs::write(out.join("tracker.js.gz"), gzip.finish()?)?;
+    Ok(())
+}
+
+/// Takes the two files of Swagger UI that the page needs out of the crate that carries them. Its router
+/// serves their source maps as well; linked into the function, these would be a tenth of its size.
+async fn extract_swagger_ui(out: &Path) -> Result<(), Box<dyn Error>> {
     let definition = ApiDefinition {
         uri_prefix: "/docs",
         api_definition: OpenApiSource::Uri("/openapi.json"),
@@ -30,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("swagger-ui-dist has no {file}").into());
         }
         std::fs::write(
-            Path::new(&out).join(file),
+            out.join(file),
             to_bytes(answer.into_body(), usize::MAX).await?,
         )?;
     }

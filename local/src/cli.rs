@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::command_line::{
     EnvFileError, answer_usage, endpoint_url, fail, load_env_file, other_store_config, say, setting,
 };
+use crate::demo::{self, DemoError};
 use crate::engine::{Engine, EngineError, EngineOptions, listen};
 use crate::folder::{parse_template, table_prefix};
 use crate::gateway::{Gateway, GatewayError, GatewayOptions};
@@ -104,6 +105,8 @@ enum StartError {
     Tables(#[from] TablesError),
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     #[error("the runtime cannot be started")]
     Runtime(#[source] io::Error),
 }
@@ -170,7 +173,8 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
         throttle: cli.throttle,
         proxies: cli.proxies,
     };
-    let gateway = Gateway::new(&template, &crate::wiring::functions(&app), options)?;
+    let gateway = Gateway::new(&template, &crate::wiring::functions(&app), options)?
+        .with_demo(demo::router(app.clone())?);
     let data = match &engine {
         Some(_) if cli.memory => "in memory, gone at the end".to_owned(),
         Some(_) => cli.data.display().to_string(),
@@ -307,6 +311,8 @@ impl std::fmt::Display for Welcome<'_> {
         };
         let url = format!("http://{reachable}");
         writeln!(f, "Shoptrail {} serves {url}", env!("CARGO_PKG_VERSION"))?;
+        writeln!(f)?;
+        writeln!(f, "  Demo shop  {url}{}", demo::PATH)?;
         writeln!(f)?;
         if reachable != self.address {
             writeln!(

@@ -92,6 +92,7 @@ pub struct Gateway {
     /// The `ANY` routes alone, for methods that no route names.
     any: Paths,
     default: Option<Arc<Target>>,
+    demo: Option<Router>,
     proxies: usize,
 }
 
@@ -200,8 +201,19 @@ impl Gateway {
             methods,
             any: tree(None)?,
             default,
+            demo: None,
             proxies: options.proxies,
         })
+    }
+
+    /// Serves the demo shop as well: whatever is `/demo` or below it reaches `router`, and no function. The template's
+    /// throttles do not count it; API Gateway has no such route.
+    #[must_use]
+    pub fn with_demo(self, router: Router) -> Self {
+        Self {
+            demo: Some(router),
+            ..self
+        }
     }
 
     /// Answers one request of `peer`.
@@ -225,10 +237,7 @@ impl Gateway {
         request: Request<Body>,
         request_id: &str,
     ) -> Result<Response<Body>, Refusal> {
-        let target = self
-            .find(request.method(), request.uri().path())
-            .ok_or(Refusal::NotFound)?;
-        target.bucket.take().map_err(Refusal::Throttled)?;
+        let router = self.route(request.method(), request.uri().path())?;
         let (mut head, body) = request.into_parts();
         let body = read_whole(&head.headers, body).await?;
         let peer = forward(&mut head.headers, peer.to_canonical(), self.proxies);
@@ -237,7 +246,7 @@ impl Gateway {
             request_id: Some(request_id.to_owned()),
         });
         let request = Request::from_parts(head, Body::from(body));
-        match tokio::spawn(target.router.clone().oneshot(request)).await {
+        match tokio::spawn(router.oneshot(request)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(never)) => match never {},
             Err(error) => {
@@ -245,6 +254,16 @@ impl Gateway {
                 Err(Refusal::Failed)
             }
         }
+    }
+
+    /// Where a request leads, if its route's throttle lets it.
+    fn route(&self, method: &Method, path: &str) -> Result<Router, Refusal> {
+        if let Some(demo) = self.demo.as_ref().filter(|_| crate::demo::owns(path)) {
+            return Ok(demo.clone());
+        }
+        let target = self.find(method, path).ok_or(Refusal::NotFound)?;
+        target.bucket.take().map_err(Refusal::Throttled)?;
+        Ok(target.router.clone())
     }
 
     fn find(&self, method: &Method, path: &str) -> Option<&Target> {

@@ -1,10 +1,11 @@
 //! The local gateway: the routes of `template.yaml`, served on an embedded DynamoDB-compatible
-//! engine with the tables of `template.yaml`. Never deployed.
+//! engine with the tables of `template.yaml`; beside them, the demo shop. Never deployed.
 //!
 //! The other crates' tests take the engine and what stands around it from [`testing`].
 
 pub mod cli;
 pub mod command_line;
+pub mod demo;
 pub mod engine;
 pub mod folder;
 pub mod gateway;

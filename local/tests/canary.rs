@@ -38,6 +38,20 @@ const FIELDS: [&str; 17] = [
     "occurredAt",
 ];
 
+const GENERATION_FIELDS: [&str; 11] = [
+    "storeName",
+    "generatedImageUrl",
+    "personImageUrl",
+    "clothingImageUrl",
+    "status",
+    "productId",
+    "variantId",
+    "customerId",
+    "customerEmail",
+    "sessionId",
+    "eventId",
+];
+
 /// What a person's data may come as: right for some fields and wrong for others.
 fn disguises() -> Vec<Value> {
     vec![
@@ -58,6 +72,13 @@ fn bodies() -> Vec<(&'static str, String)> {
             let mut event = json!({ "storeName": "my-store", "eventId": format!("key-{field}-1") });
             event[field] = value;
             bodies.push(("/api/cart-tracking/track", event.to_string()));
+        }
+    }
+    for field in GENERATION_FIELDS {
+        for value in disguises() {
+            let mut generation = json!({ "storeName": "my-store" });
+            generation[field] = value;
+            bodies.push(("/api/image-generations/track", generation.to_string()));
         }
     }
     for value in disguises() {
@@ -81,8 +102,21 @@ fn bodies() -> Vec<(&'static str, String)> {
         }
         bodies.push(("/askai", value.to_string()));
         bodies.push(("/askai", json!({ "session": value }).to_string()));
+        let earlier = json!({ "session": "canary-1", "earlier": [value, value] });
+        bodies.push(("/askai", earlier.to_string()));
+        for field in ["session", "decisionId", "outcome"] {
+            let mut report = json!({ "session": "canary-1", "decisionId": "019363a1-5e2a-7c4b-9d1e-3f5a7b9c1d2e", "outcome": "shown" });
+            report[field] = value.clone();
+            bodies.push(("/askai/outcome", report.to_string()));
+        }
     }
-    for path in ["/api/cart-tracking/track", "/ingest", "/askai"] {
+    for path in [
+        "/api/cart-tracking/track",
+        "/api/image-generations/track",
+        "/ingest",
+        "/askai",
+        "/askai/outcome",
+    ] {
         bodies.push((path, format!("{{\"customerEmail\": \"{EMAIL}\", {NAME}")));
         bodies.push((path, format!("[\"{EMAIL}\"]")));
         bodies.push((path, format!("{{\"storeName\": 1{EMAIL}}}")));
@@ -104,7 +138,11 @@ async fn a_persons_data_is_in_no_answer_and_in_no_log_line() {
     let folder = tempfile::tempdir().unwrap();
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     let mut command = command(folder.path(), &["--memory"]);
-    command.env("LOG_LEVEL", "trace").stderr(Stdio::from(log));
+    // Every body is to be looked at, and not refused for their number.
+    command
+        .env("LOG_LEVEL", "trace")
+        .env("RATE_LIMIT_PER_MINUTE", "0")
+        .stderr(Stdio::from(log));
     let gateway = Gateway::start_logging(command);
     let client = Client::new();
     let (mut accepted, mut refused) = (0, 0);

@@ -85,6 +85,7 @@ async fn it_says_what_it_serves() {
     let gateway = Gateway::start(command(folder.path(), &[]));
     for wanted in [
         "http://127.0.0.1:",
+        "Demo shop  http://127.0.0.1:",
         "/docs",
         ".local/",
         "Ask AI    rules",
@@ -106,6 +107,9 @@ async fn it_says_what_it_serves() {
             .status(),
         200
     );
+    let (_, shop) = gateway.welcome.split_once("Demo shop  ").unwrap();
+    let shop = reqwest::get(shop.lines().next().unwrap()).await.unwrap();
+    assert_eq!((shop.status().as_u16(), shop.url().path()), (200, "/demo/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

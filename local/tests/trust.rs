@@ -56,6 +56,7 @@ fn operations() -> Vec<Operation> {
 struct Stored {
     receipt: String,
     request: String,
+    decision: String,
 }
 
 async fn store(shop: &TestShop) -> Stored {
@@ -65,6 +66,13 @@ async fn store(shop: &TestShop) -> Stored {
         .send(with_key(Request::post("/ingest"), &key), &message)
         .await;
     assert_eq!(stored.status, 200, "{stored:?}");
+    let decided = shop
+        .send(
+            with_key(Request::post("/askai"), &key),
+            &json!({ "session": SESSION }),
+        )
+        .await;
+    assert_eq!(decided.status, 200, "{decided:?}");
     let erasure = json!({ "storeName": STORE, "customerEmail": "canary.erased@example.com" });
     let erased = shop
         .send(
@@ -93,6 +101,7 @@ async fn store(shop: &TestShop) -> Stored {
             .unwrap()
             .to_owned(),
         request,
+        decision: decided.json["decisionId"].as_str().unwrap().to_owned(),
     }
 }
 
@@ -105,9 +114,15 @@ fn request(operation: &Operation, stored: &Stored) -> (Builder, Value) {
         .replace("{requestId}", &stored.request)
         .replace("{file}", "start.js");
     let (query, body) = match operation.path.as_str() {
-        "/api/cart-tracking/track" => ("", json!({ "storeName": STORE })),
+        "/api/cart-tracking/track" | "/api/image-generations/track" => {
+            ("", json!({ "storeName": STORE }))
+        }
         "/ingest" | "/events" => ("", json!({ "session": "s-walk", "storeName": STORE })),
         "/askai" => ("", json!({ "session": SESSION })),
+        "/askai/outcome" => (
+            "",
+            json!({ "session": SESSION, "decisionId": stored.decision, "outcome": "shown" }),
+        ),
         "/api/privacy/customers" => {
             let body = json!({ "storeName": STORE, "sessionId": "nobodys" });
             (
@@ -322,6 +337,12 @@ async fn a_session_takes_no_message_on_behalf_of_another_store() {
         .post(&format!("/askai?{query}"), &json!({ "session": "s-1" }))
         .await;
     assert_eq!(asked.status, 403, "{asked:?}");
+    let decided = shop.post("/askai", &json!({ "session": "s-1" })).await;
+    let outcome = json!({ "session": "s-1", "decisionId": decided.json["decisionId"], "outcome": "dismissed" });
+    let refused = shop
+        .post(&format!("/askai/outcome?{query}"), &outcome)
+        .await;
+    assert_eq!(refused.status, 403, "{refused:?}");
     let key = shop.create_key(&[Scope::Read], &["*"]).await;
     let session = shop
         .send(with_key(Request::get("/sessions/s-1"), &key), &Value::Null)

@@ -6,29 +6,43 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use shoptrail_domain::advice::{Advice, Source, rules};
-use shoptrail_domain::session::{SessionId, SessionRecord};
+use serde_json::Value;
+use shoptrail_domain::advice::{Advice, Source};
+use shoptrail_domain::session::SessionId;
 use shoptrail_domain::wire::Scalar;
-use shoptrail_domain::{ParseError, Reason, Timestamp, json};
+use shoptrail_domain::{ParseError, Reason, json};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
-use shoptrail_storage::{DecisionRecord, RecentSession, Store, within};
+use shoptrail_storage::{DecisionRecord, RecentSession};
 use utoipa::ToSchema;
 
-use crate::{Model, prompt};
+use crate::Model;
+use crate::decide::{NEWEST_DECISIONS, Question};
 
 /// Events that a decision looks at: more than a shopper makes in the minutes that matter.
 const NEWEST_EVENTS: usize = 200;
-/// How long a decision holds that was made because the model failed, in ms.
-const AFTER_FAILURE_MS: i64 = 60_000;
+/// Earlier sessions that are looked at: a shopper who comes back five times in a day has seen what there is to see.
+const EARLIER_SESSIONS: usize = 4;
 
 /// The body, where it is JSON.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct AskAi {
     /// The session to decide about.
     #[serde(default)]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = true)]
     session: Scalar,
+    /// This browser's earlier sessions of today, at most 4: the popups that they were given count to the day. What is
+    /// no session's id is ignored.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 4, required = false)]
+    earlier: Value,
+}
+
+/// What is asked, in either form.
+#[derive(Debug, PartialEq)]
+struct Asked {
+    session: SessionId,
+    earlier: Vec<SessionId>,
 }
 
 /// A decision: its seven fields at the top, and again under `decision`, where deployed trackers read them.
@@ -47,6 +61,8 @@ pub(crate) struct Decided {
 }
 
 /// Decides whether to show this shopper a popup, and which.
+///
+/// Where the shop's policy allows none, `source` is `policy` and `trigger` the rule: `converted`, `checkout`, `cooldown`, `session_limit`, `daily_limit` or `holdout`.
 #[utoipa::path(
     post,
     path = "/askai",
@@ -76,28 +92,30 @@ pub(crate) async fn askai(
 ) -> Result<Json<Decided>, ApiError> {
     let started = Instant::now();
     let now = app.clock.now();
-    let session = parse_session(&body)?;
+    let Asked { session, earlier } = parse(&body)?;
     context.limit(&app, None, 1).await?;
-    let (recent, latest) = tokio::try_join!(
+    let (recent, listed, mut earlier) = tokio::try_join!(
         app.store.find_recent_session(&session, NEWEST_EVENTS, now),
-        app.store.find_latest_decision(&session, now)
+        app.store.list_decisions(&session, NEWEST_DECISIONS, now),
+        app.store.find_tallies(&earlier, now),
     )?;
     let RecentSession { record, version } =
         recent.ok_or(ApiError::NotFound("There is no such session"))?;
     context.note_store(record.store_name.as_ref());
     context.authorize_writing(record.store_name.as_ref())?;
 
-    let (source, decision) = match latest.filter(|decision| decision.is_reusable(version, now)) {
-        Some(decision) => (Source::Cache, decision),
-        None => {
-            let decided = decide(&app, &model, &record, now, started).await;
-            let decision = decided.into_record(&app, &record, version, now);
-            // The model may have taken longer than the database would have.
-            let record = app.store.record_decision(&decision);
-            within(Store::OPERATION_TIMEOUT, record).await?;
-            (decision.source, decision)
-        }
+    // Whoever asks may name any session: those of other stores are none of this browser's.
+    earlier.retain(|tally| tally.is_of(record.store_name.as_ref()));
+    let question = Question {
+        app: &app,
+        model: &model,
+        record: &record,
+        version,
+        earlier: &earlier,
+        now,
+        started,
     };
+    let (source, decision) = question.answer(listed).await?;
     context.note_outcome(source.as_str());
     let DecisionRecord {
         decision_id,
@@ -114,143 +132,53 @@ pub(crate) async fn askai(
     }))
 }
 
-fn parse_session(body: &[u8]) -> Result<SessionId, ParseError> {
+fn parse(body: &[u8]) -> Result<Asked, ParseError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| ParseError::new("session", Reason::NotASessionId))?
         .trim();
     if text.is_empty() {
         return Err(ParseError::body(Reason::EmptyBody));
     }
-    let session = if text.starts_with('{') {
-        match json::decode::<AskAi>(body)?.session {
+    let (session, earlier) = if text.starts_with('{') {
+        let asked: AskAi = json::decode(body)?;
+        let session = match asked.session {
             Scalar::Text(session) => SessionId::parse(&session),
             Scalar::Absent => Err(Reason::Required),
             _ => Err(Reason::NotAString),
-        }
+        };
+        (session, asked.earlier)
     } else {
-        SessionId::parse(text)
+        (SessionId::parse(text), Value::Null)
     };
-    session.map_err(|reason| ParseError::new("session", reason))
+    let session = session.map_err(|reason| ParseError::new("session", reason))?;
+    let earlier = parse_earlier(&earlier, &session);
+    Ok(Asked { session, earlier })
 }
 
-/// A decision that is not stored yet.
-struct Decision {
-    advice: Advice,
-    source: Source,
-    asked: Option<String>,
-    failure: Option<&'static str>,
-}
-
-/// Asks the model, and the rules where there is none or where it fails.
-async fn decide(
-    app: &App,
-    model: &Model,
-    record: &SessionRecord,
-    now: Timestamp,
-    started: Instant,
-) -> Decision {
-    let by_rules = |asked, failure| Decision {
-        advice: rules::advise(record, now),
-        source: Source::Rules,
-        asked,
-        failure,
-    };
-    let Some(advisor) = &model.0 else {
-        return by_rules(None, None);
-    };
-    if let Err(failure) = reserve_call(app, record, now).await {
-        return by_rules(None, Some(failure));
-    }
-    let asked = Some(prompt::summary(record, now));
-    // The deadline is the shopper's: what the database took is gone.
-    let deadline = app.config.groq.timeout.saturating_sub(started.elapsed());
-    match advisor.advise(record, now, deadline).await {
-        Ok(advice) => Decision {
-            advice,
-            source: Source::Model,
-            asked,
-            failure: None,
-        },
-        Err(error) => {
-            tracing::warn!(
-                failure = error.kind(),
-                "the model gave no advice; the rules decide"
-            );
-            by_rules(asked, Some(error.kind()))
+/// A list that cannot be read costs nobody an answer: then nothing is known of earlier sessions.
+fn parse_earlier(earlier: &Value, session: &SessionId) -> Vec<SessionId> {
+    let listed = earlier.as_array().into_iter().flatten();
+    let mut sessions = Vec::new();
+    for id in listed.take(EARLIER_SESSIONS).filter_map(Value::as_str) {
+        if let Ok(id) = SessionId::parse(id)
+            && id != *session
+            && !sessions.contains(&id)
+        {
+            sessions.push(id);
         }
     }
-}
-
-/// Takes one call out of the day's budget, before it is made: whoever floods the route with sessions must not spend
-/// the merchant's money.
-async fn reserve_call(
-    app: &App,
-    record: &SessionRecord,
-    now: Timestamp,
-) -> Result<(), &'static str> {
-    let (store, budget) = (record.store_name.as_ref(), &app.config.groq);
-    let reserved = app
-        .store
-        .reserve_model_call(store, budget.daily_calls_per_store, budget.daily_calls, now)
-        .await;
-    match reserved {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            tracing::warn!("the day's budget of model calls is used up; the rules decide");
-            Err("budget")
-        }
-        Err(error) => {
-            tracing::warn!(cause = %error, "no model call could be reserved; the rules decide");
-            Err("budget_unknown")
-        }
-    }
-}
-
-impl Decision {
-    fn into_record(
-        self,
-        app: &App,
-        record: &SessionRecord,
-        version: u64,
-        now: Timestamp,
-    ) -> DecisionRecord {
-        let retention_days = app.config.retention.session_days;
-        DecisionRecord {
-            session: record.session.to_string(),
-            decision_id: decision_id(now, app.random.draw()),
-            session_version: version,
-            store_name: record.store_name.as_ref().map(ToString::to_string),
-            source: self.source,
-            advice: self.advice,
-            asked: self.asked,
-            failure: self.failure.map(str::to_owned),
-            created_at: now.to_iso(),
-            reusable_until: self.failure.map(|_| now.plus_millis(AFTER_FAILURE_MS)),
-            expires_at: now.plus_days(retention_days).as_secs(),
-        }
-    }
-}
-
-/// A UUID of version 7: decisions about a session sort by time.
-fn decision_id(now: Timestamp, random: u128) -> String {
-    let mut tail = [0; 10];
-    tail.copy_from_slice(&random.to_le_bytes()[..10]);
-    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(millis, &tail)
-        .into_uuid()
-        .to_string()
+    sessions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn a_session_is_named_plainly_or_as_json() {
         let session = |body: &str| {
-            parse_session(body.as_bytes())
-                .map(|session| session.to_string())
+            parse(body.as_bytes())
+                .map(|asked| asked.session.to_string())
                 .map_err(|error| (error.field.into_owned(), error.reason))
         };
         assert_eq!(session(" s-1\n"), Ok("s-1".into()));
@@ -273,9 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn decisions_sort_by_time() {
-        let id = |millis| decision_id(Timestamp::from_millis(millis), 7);
-        assert!(id(1_700_000_000_000) < id(1_700_000_000_001));
-        assert_eq!(Uuid::parse_str(&id(1)).unwrap().get_version_num(), 7);
+    fn earlier_sessions_are_named_in_json_and_what_is_none_is_ignored() {
+        let earlier = |earlier: &str| {
+            let body = format!(r#"{{ "session": "s-1", "earlier": {earlier} }}"#);
+            let asked = parse(body.as_bytes()).unwrap();
+            let earlier = asked.earlier.iter().map(ToString::to_string);
+            earlier.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(earlier(r#"["a", "b"]"#), "a b");
+        assert_eq!(earlier(r#"["a", "a", "s-1", "b"]"#), "a b");
+        assert_eq!(earlier(r#"["null", "a b", 7, "b"]"#), "b");
+        assert_eq!(earlier(r#"["a", "b", "c", "d", "e"]"#), "a b c d");
+        for other in ["null", "7", "\"a\"", "{}", "[]", "[[\"a\"], {}]"] {
+            assert_eq!(earlier(other), "", "{other}");
+        }
+        assert_eq!(parse(b"s-1").unwrap().earlier, []);
     }
 }

@@ -1,8 +1,11 @@
-//! Ask AI: a session becomes a structured popup decision, by a model of Groq's or by rules.
+//! Ask AI: a session becomes a structured popup decision, by the shop's policy, a model of Groq's or rules; and what
+//! became of the decision is kept with it.
 
 pub mod advisor;
 mod askai;
+mod decide;
 pub mod groq;
+mod outcome;
 pub mod prompt;
 
 use std::sync::Arc;
@@ -30,11 +33,12 @@ pub fn router(app: App) -> Router {
 pub fn router_with(app: App, advisor: Option<Arc<dyn Advisor>>) -> Router {
     let handlers = Router::new()
         .route("/askai", post(askai::askai))
+        .route("/askai/outcome", post(outcome::outcome))
         .layer(Extension(Model(advisor)));
     gate::gated(handlers, app)
 }
 
 /// The function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(askai::askai))]
+#[openapi(paths(askai::askai, outcome::outcome))]
 pub struct Document;

@@ -28,6 +28,8 @@ const EVENT_TYPES: usize = 6;
 const NAME_BYTES: usize = 28;
 /// Numbers above this are told as this: no session is longer, and digits are tokens.
 const NUMBER_TOLD: u64 = 9_999_999;
+/// The type of an event whose `id` is that of what was clicked.
+const CLICK: &str = "click";
 /// What stands for the type of an event that is not told.
 const OTHER: &str = "other";
 
@@ -287,11 +289,17 @@ fn event_name(kind: &str) -> String {
     }
 }
 
-/// The CSS id or class of what was clicked, never its text.
+/// The CSS id or class of what was clicked, never its text. Trackers send it as a `target` (`#add-to-cart`) or, of a
+/// click, as its `id` (`add-to-cart`); the `id` of another event may be anybody's.
 fn target(event: &SessionEvent) -> Option<String> {
-    let target = event.fields.get("target")?.as_str()?;
-    let name = target.strip_prefix(['#', '.'])?;
-    is_name(name).then(|| target.to_owned())
+    let field = |name: &str| event.fields.get(name)?.as_str();
+    let selector = field("target")
+        .filter(|target| target.strip_prefix(['#', '.']).is_some_and(is_name))
+        .map(str::to_owned);
+    selector.or_else(|| {
+        let id = field("id").filter(|id| is_name(id) && event_name(&event.kind) == CLICK)?;
+        Some(format!("#{id}"))
+    })
 }
 
 /// Starts with a letter, goes on with letters, digits and `_:.-`, is short, and looks like nobody's.
@@ -411,6 +419,42 @@ mod tests {
     }
 
     #[test]
+    fn what_was_clicked_is_told_by_its_id_alone() {
+        for (kind, fields, target) in [
+            (
+                "click",
+                json!({ "id": "add-to-cart" }),
+                json!("#add-to-cart"),
+            ),
+            (
+                "Click",
+                json!({ "id": "a", "target": "button" }),
+                json!("#a"),
+            ),
+            ("click", json!({ "id": "a", "target": ".b" }), json!(".b")),
+            ("click", json!({ "id": "Add to cart" }), Value::Null),
+            ("click", json!({ "id": "canary@example.com" }), Value::Null),
+            ("click", json!({ "id": "buy-8123456789" }), Value::Null),
+            ("click", json!({ "id": "#add-to-cart" }), Value::Null),
+            (
+                "click",
+                json!({ "id": "a".repeat(NAME_BYTES + 1) }),
+                Value::Null,
+            ),
+            ("click", json!({ "id": 7 }), Value::Null),
+            ("login", json!({ "id": "canary" }), Value::Null),
+        ] {
+            let mut record = record();
+            add(&mut record, "/", kind, 0, fields.clone());
+            assert_eq!(
+                told(&record)["recent_events"][0]["target"],
+                target,
+                "{fields}"
+            );
+        }
+    }
+
+    #[test]
     fn the_instructions_come_first_and_never_change() {
         let mut other = record();
         other.items_in_cart = Some(3);
@@ -454,7 +498,7 @@ mod tests {
                 canary,
                 1_000,
                 json!({
-                    "target": canary, "text": canary, "email": canary, "customer": { "name": canary }, "url": canary, "page": canary, "ip": "203.0.113.7",
+                    "target": canary, "id": canary, "text": canary, "email": canary, "customer": { "name": canary }, "url": canary, "page": canary, "ip": "203.0.113.7",
                 }),
             );
         }

@@ -41,9 +41,15 @@ async fn every_event_is_answered_as_its_name_says() {
         .filter(|answer| answer.status() == 200)
         .filter_map(|answer| Some(answer.json()["data"]["id"].as_str()?.to_owned()))
         .collect();
-    let events = db.items("cart_tracking_events").await;
-    let ids = events.iter().map(|item| item["id"].as_s().unwrap().clone());
-    let stored: BTreeSet<String> = ids.filter(|id| id.starts_with("cart-event-")).collect();
+    let mut stored = BTreeSet::new();
+    for (table, prefix) in [
+        ("cart_tracking_events", "cart-event-"),
+        ("image_generations", "image-generation-"),
+    ] {
+        let items = db.items(table).await;
+        let ids = items.iter().map(|item| item["id"].as_s().unwrap().clone());
+        stored.extend(ids.filter(|id| id.starts_with(prefix)));
+    }
     assert_eq!(stored, answered);
 
     let (unauthorized, others): (Vec<&Answer>, Vec<&Answer>) =
@@ -103,7 +109,12 @@ async fn without_its_database_it_says_so_in_time() {
     let db = TestDb::start().await;
     FUNCTION
         .during_outages(&db, PUBLIC, async |host, fault| {
-            for case in ["track-success-200", "track-idempotent-200"] {
+            for case in [
+                "track-success-200",
+                "track-idempotent-200",
+                "generation-success-200",
+                "generation-idempotent-200",
+            ] {
                 let answer = FUNCTION.event(case).replay(host).await;
                 match fault {
                     Fault::Pass => answer.assert_as_named(),

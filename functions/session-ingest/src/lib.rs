@@ -1,19 +1,20 @@
 //! Session ingest: batches of browsing events become one true record per session. Also what the
-//! service says of itself: health, the OpenAPI document and its page.
+//! service says of itself: health, the OpenAPI document and its page. And the tracker's script.
 
 mod document;
 mod health;
 mod ingest;
 mod session;
+mod tracker;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shoptrail_edge::{App, gate};
+use shoptrail_edge::{App, gate, routes};
 use utoipa::OpenApi;
 
 /// The function's routes.
 pub fn router(app: App) -> Router {
-    let handlers = Router::new()
+    let mut handlers = Router::new()
         .route("/ingest", post(ingest::ingest))
         .route("/events", post(ingest::ingest))
         .route("/sessions/{session}", get(session::session))
@@ -21,7 +22,11 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/openapi.json", get(document::openapi_json))
         .route("/docs", get(document::docs))
-        .route("/docs/{file}", get(document::docs_file));
+        .route("/docs/{file}", get(document::docs_file))
+        .route(routes::TRACKER, get(tracker::tracker));
+    if let Some(path) = &app.config.tracker_path {
+        handlers = handlers.route(path.as_str(), get(tracker::tracker));
+    }
     gate::gated(handlers, app)
 }
 
@@ -36,5 +41,6 @@ pub fn router(app: App) -> Router {
     document::openapi_json,
     document::docs,
     document::docs_file,
+    tracker::tracker,
 ))]
 pub struct Document;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, Request, Response};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
@@ -22,6 +22,7 @@ use shoptrail_edge::{App, Clock, Config};
 use shoptrail_storage::{ApiKeyRecord, Store};
 
 use super::{TestDb, audit};
+use crate::demo;
 use crate::gateway::{Gateway, GatewayOptions};
 use crate::wiring::functions;
 
@@ -118,7 +119,8 @@ impl TestShop {
         database.endpoint_url = Some(endpoint_url.to_owned());
         let app = App::with_clock(config, Store::connect(&database), clock);
         let gateway = Gateway::new(db.template(), &functions(&app), GatewayOptions::default())
-            .expect("the template's routes can be served");
+            .expect("the template's routes can be served")
+            .with_demo(demo::router(app.clone()).expect("the demo shop's files are whole"));
         Self {
             db,
             app,
@@ -214,6 +216,11 @@ impl TestShop {
     /// Sends a request with JSON from [`PEER`].
     pub async fn send(&self, request: Builder, body: &Value) -> TestAnswer {
         self.send_from(PEER.into(), request, body).await
+    }
+
+    /// Sends a request as it stands from [`PEER`], and gives its answer as it comes.
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        self.gateway.answer(PEER.into(), request).await
     }
 
     /// Sends a request with JSON.

@@ -2,10 +2,13 @@
 //!
 //! An [`Advice`] is made by [`Advice::parse`] from what a model proposed, which is trusted in nothing,
 //! or by the rules in [`rules`], which serve where no model answers. Both look at the session through
-//! [`engagement`], and at its pages through [`page`].
+//! [`engagement`], and at its pages through [`page`]. The shop's [`policy`] comes before both; what became of a
+//! decision is an [`outcome`].
 
 pub mod engagement;
+pub mod outcome;
 pub mod page;
+pub mod policy;
 pub mod rules;
 
 use std::fmt;

@@ -1,20 +1,19 @@
 //! Cart events: what a shopper put into the cart, or bought at once.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::email::Email;
-use crate::error::Problems;
+use crate::event_fields::{EventFields, fingerprint};
 use crate::identifier::{EventId, ExternalId, SessionRef};
 use crate::limits::{ACTION_TYPE_CHARS, NAME_CHARS, PRODUCT_TITLE_CHARS, USER_AGENT_CHARS};
+use crate::sender::Sender;
 use crate::web_url::WebUrl;
 use crate::wire::Scalar;
-use crate::{ParseErrors, Reason, StoreName, Timestamp, consent, text};
+use crate::{ParseErrors, Reason, StoreName, Timestamp, text};
 
 /// What a shopper did.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,28 +141,6 @@ pub struct TrackCartEvent {
     pub consent: Value,
 }
 
-/// What the request around an event tells of its sender.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sender<'a> {
-    /// The header `User-Agent`.
-    pub user_agent: Option<&'a str>,
-    /// The header `Idempotency-Key`, where the body has no `eventId`.
-    pub idempotency_key: Option<&'a str>,
-    /// The shopper's address.
-    pub ip_address: Option<IpAddr>,
-    /// What Shopify's signature vouches for, where the request has one.
-    pub signed: Option<Signed<'a>>,
-}
-
-/// The parts of a request that Shopify has signed: a body cannot say otherwise.
-#[derive(Debug, Clone, Copy)]
-pub struct Signed<'a> {
-    /// The store; the event's where the body names none.
-    pub store_name: &'a StoreName,
-    /// The customer who is logged in; nobody else is taken for the customer.
-    pub customer_id: Option<&'a ExternalId>,
-}
-
 /// A cart event that keeps every rule of the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -217,87 +194,49 @@ impl CartEvent {
     ///
     /// All fields that break a rule, in the order of the contract's table.
     pub fn parse(wire: &TrackCartEvent, sender: Sender<'_>) -> Result<Self, ParseErrors> {
-        let mut problems = Problems::default();
-        let store_name = problems.note(
-            "storeName",
-            StoreName::parse_optional(&wire.store_name).and_then(|name| {
-                name.or_else(|| sender.signed.map(|signed| signed.store_name.clone()))
-                    .ok_or(Reason::Required)
-            }),
-        );
-        let action_type = problems.note(
-            "actionType",
-            wire.action_type
-                .text()
-                .and_then(|text| text.map(ActionType::parse).transpose()),
-        );
-        let product_id = problems.note("productId", ExternalId::parse_optional(&wire.product_id));
-        let variant_id = problems.note("variantId", ExternalId::parse_optional(&wire.variant_id));
-        let customer_id =
-            problems.note("customerId", ExternalId::parse_optional(&wire.customer_id));
-        let product_title = problems.note(
-            "productTitle",
-            text::parse(&wire.product_title, PRODUCT_TITLE_CHARS),
-        );
-        let customer_first_name = problems.note(
-            "customerFirstName",
-            text::parse(&wire.customer_first_name, NAME_CHARS),
-        );
-        let customer_last_name = problems.note(
-            "customerLastName",
-            text::parse(&wire.customer_last_name, NAME_CHARS),
-        );
-        let customer_email =
-            problems.note("customerEmail", Email::parse_optional(&wire.customer_email));
-        let product_url = problems.note("productUrl", WebUrl::parse_optional(&wire.product_url));
-        let generated_image_url = problems.note(
-            "generatedImageUrl",
-            WebUrl::parse_optional(&wire.generated_image_url),
-        );
-        let person_image_url = problems.note(
-            "personImageUrl",
-            WebUrl::parse_optional(&wire.person_image_url),
-        );
-        let clothing_image_url = problems.note(
-            "clothingImageUrl",
-            WebUrl::parse_optional(&wire.clothing_image_url),
-        );
-        let user_agent =
-            problems.note("userAgent", text::parse(&wire.user_agent, USER_AGENT_CHARS));
-        let session_id = problems.note("sessionId", SessionRef::parse_optional(&wire.session_id));
-        let event_id = match (wire.event_id.is_absent(), sender.idempotency_key) {
-            (true, Some(key)) => problems.note("Idempotency-Key", EventId::parse(key).map(Some)),
-            _ => problems.note("eventId", EventId::parse_optional(&wire.event_id)),
-        };
-        let occurred_at = problems.note("occurredAt", Timestamp::parse(&wire.occurred_at));
-        let consent = problems.note("consent", consent::parse(&wire.consent));
-        problems.into_result()?;
+        let mut fields = EventFields::new(sender);
+        let store_name = fields.store_name(&wire.store_name);
+        let action_type = fields.named("actionType", &wire.action_type, ActionType::parse);
+        let product_id = fields.external_id("productId", &wire.product_id);
+        let variant_id = fields.external_id("variantId", &wire.variant_id);
+        let customer_id = fields.customer_id(&wire.customer_id);
+        let product_title =
+            fields.free_text("productTitle", &wire.product_title, PRODUCT_TITLE_CHARS);
+        let customer_first_name =
+            fields.free_text("customerFirstName", &wire.customer_first_name, NAME_CHARS);
+        let customer_last_name =
+            fields.free_text("customerLastName", &wire.customer_last_name, NAME_CHARS);
+        let customer_email = fields.customer_email(&wire.customer_email);
+        let product_url = fields.url("productUrl", &wire.product_url);
+        let generated_image_url = fields.url("generatedImageUrl", &wire.generated_image_url);
+        let person_image_url = fields.url("personImageUrl", &wire.person_image_url);
+        let clothing_image_url = fields.url("clothingImageUrl", &wire.clothing_image_url);
+        let user_agent = fields.free_text("userAgent", &wire.user_agent, USER_AGENT_CHARS);
+        let session_id = fields.session_id(&wire.session_id);
+        let event_id = fields.event_id(&wire.event_id);
+        let occurred_at = fields.time("occurredAt", &wire.occurred_at);
+        let has_consent = fields.consent(&wire.consent);
 
         let mut event = Self {
-            // A store that could not be read is among the problems above.
-            store_name: store_name
-                .ok_or_else(|| crate::ParseError::new("storeName", Reason::Required))?,
-            action_type: action_type.flatten().unwrap_or_default(),
-            product_id: product_id.flatten(),
-            product_title: product_title.flatten(),
-            product_url: product_url.flatten(),
-            variant_id: variant_id.flatten(),
-            customer_id: match sender.signed {
-                Some(signed) => signed.customer_id.cloned(),
-                None => customer_id.flatten(),
-            },
-            customer_email: customer_email.flatten(),
-            customer_first_name: customer_first_name.flatten(),
-            customer_last_name: customer_last_name.flatten(),
-            generated_image_url: generated_image_url.flatten(),
-            person_image_url: person_image_url.flatten(),
-            clothing_image_url: clothing_image_url.flatten(),
-            user_agent: user_agent.flatten(),
-            session_id: session_id.flatten(),
-            event_id: event_id.flatten(),
-            occurred_at: occurred_at.flatten(),
+            store_name: fields.finish(store_name)?,
+            action_type: action_type.unwrap_or_default(),
+            product_id,
+            product_title,
+            product_url,
+            variant_id,
+            customer_id,
+            customer_email,
+            customer_first_name,
+            customer_last_name,
+            generated_image_url,
+            person_image_url,
+            clothing_image_url,
+            user_agent,
+            session_id,
+            event_id,
+            occurred_at,
             ip_address: sender.ip_address,
-            has_consent: consent == Some(true),
+            has_consent,
             fingerprint: String::new(),
         };
         // Only with a key is there anything to compare it with, and only the body counts: a retry over
@@ -330,26 +269,7 @@ impl CartEvent {
             self.user_agent.as_deref(),
             self.session_id.as_ref().map(SessionRef::as_str),
         ];
-        let mut hash = Sha256::new();
-        for part in said {
-            // Each part with its length before it, so that no two lists of parts read the same.
-            hash.update(
-                part.map_or(u64::MAX, |part| part.len() as u64)
-                    .to_le_bytes(),
-            );
-            hash.update(part.unwrap_or_default());
-        }
-        hash.update(
-            self.occurred_at
-                .map_or(-1, Timestamp::as_millis)
-                .to_le_bytes(),
-        );
-        hash.finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        fingerprint(said, self.occurred_at)
     }
 }
 
@@ -357,6 +277,7 @@ impl CartEvent {
 mod tests {
     use super::*;
     use crate::json;
+    use crate::sender::Signed;
     use proptest::prelude::*;
 
     fn parse(body: &serde_json::Value) -> Result<CartEvent, ParseErrors> {

@@ -39,6 +39,9 @@ pub enum Reason {
     /// An own action with other characters than these.
     #[error("Must consist of a-z, 0-9, '_', ':', '.' and '-'")]
     NotAnActionType,
+    /// No state that a generation can be in.
+    #[error("Must be pending, processing, completed or failed")]
+    NotAGenerationStatus,
     /// Not an e-mail address.
     #[error("Must be an e-mail address")]
     NotAnEmail,
@@ -63,6 +66,12 @@ pub enum Reason {
     /// The envelope and its state name two sessions.
     #[error("Must be the same in the message and in its state")]
     SessionMismatch,
+    /// A decision's id that is no UUID.
+    #[error("Must be the decisionId of an answer of Ask AI")]
+    NotADecisionId,
+    /// Nothing that can become of a popup.
+    #[error("Must be shown, dismissed, clicked or converted")]
+    NotAnOutcome,
     /// None of the fields that name a customer.
     #[error("One of customerEmail, customerId and sessionId is required")]
     NoPerson,

@@ -124,15 +124,25 @@ impl EventId {
     }
 }
 
-/// The server's id of a cart event: `cart-event-{Unix ms, 13 digits}-{7 of [0-9a-z]}`. Sorts by time.
+/// The server's id of an event: `{kind}-{Unix ms, 13 digits}-{7 of [0-9a-z]}`. Sorts by time among its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct CartEventId(String);
+pub struct RecordId(String);
 
-impl CartEventId {
-    /// The id of an event of the time `at`, with a tail drawn from `random`.
+impl RecordId {
+    /// The id of a cart event of the time `at`, with a tail drawn from `random`.
     #[must_use]
-    pub fn new(at: Timestamp, random: u128) -> Self {
+    pub fn of_cart_event(at: Timestamp, random: u128) -> Self {
+        Self::new("cart-event", at, random)
+    }
+
+    /// The id of an image generation of the time `at`, with a tail drawn from `random`.
+    #[must_use]
+    pub fn of_image_generation(at: Timestamp, random: u128) -> Self {
+        Self::new("image-generation", at, random)
+    }
+
+    fn new(kind: &str, at: Timestamp, random: u128) -> Self {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
         let mut rest = random;
         let tail: String = std::iter::repeat_with(|| {
@@ -142,7 +152,7 @@ impl CartEventId {
         })
         .take(7)
         .collect();
-        Self(format!("cart-event-{:013}-{tail}", at.as_millis()))
+        Self(format!("{kind}-{:013}-{tail}", at.as_millis()))
     }
 
     /// The id.
@@ -152,7 +162,7 @@ impl CartEventId {
     }
 }
 
-impl fmt::Display for CartEventId {
+impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -194,11 +204,14 @@ mod tests {
 
     #[test]
     fn server_ids_have_the_contracts_form() {
-        let id = CartEventId::new(Timestamp::from_millis(1_704_067_200_000), 0);
+        let at = Timestamp::from_millis(1_704_067_200_000);
+        let id = RecordId::of_cart_event(at, 0);
         assert_eq!(id.as_str(), "cart-event-1704067200000-0000000");
+        let id = RecordId::of_image_generation(at, 35);
+        assert_eq!(id.as_str(), "image-generation-1704067200000-z000000");
         assert_ne!(
-            CartEventId::new(Timestamp::from_millis(1), 1),
-            CartEventId::new(Timestamp::from_millis(1), 2)
+            RecordId::of_cart_event(at, 1),
+            RecordId::of_cart_event(at, 2)
         );
     }
 

@@ -4,7 +4,7 @@
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Body of `/ingest`: four times what a browser's `keepalive` request may carry.
 pub const INGEST_BODY_BYTES: usize = 256 * 1024;
-/// Body of `/askai`: a session id, plain or wrapped in JSON.
+/// Body of `/askai` and of `/askai/outcome`: a few ids, in JSON or plain.
 pub const ASK_AI_BODY_BYTES: usize = 4 * 1024;
 /// Levels of nesting in a body, the outermost object being the first: deeper than any honest event,
 /// shallow enough that no parser's stack is at risk.

@@ -5,10 +5,12 @@ use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use shoptrail_domain::advice::policy::Policy;
 use shoptrail_storage::{Credentials, Pepper, StoreConfig, WindowLimits};
 use tracing::level_filters::LevelFilter;
 
 use crate::cors::Origins;
+use crate::{TrackerPath, routes};
 
 /// Where the code runs; some defaults are safe only on a developer's own machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +32,12 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Whether addresses are stored cut to /24 (IPv4) or /48 (IPv6).
     pub anonymize_ip: bool,
+    /// `TRACKER_PATH`: where the tracker's script is beside [`crate::routes::TRACKER`].
+    pub tracker_path: Option<TrackerPath>,
     /// Ask AI's model.
     pub groq: GroqConfig,
+    /// Ask AI's policy: `HOLDOUT_PERCENT`, `POPUPS_PER_SESSION`, `POPUPS_PER_DAY` and `POPUP_COOLDOWN_MINUTES`.
+    pub policy: Policy,
     /// The least level of log lines.
     pub log_level: LevelFilter,
 }
@@ -209,6 +215,12 @@ impl Config {
                 )?,
             },
             anonymize_ip: env.or("ANONYMIZE_IP", Switch(false), "on or off")?.0,
+            tracker_path: env
+                .text("TRACKER_PATH")
+                // There it is anyway.
+                .filter(|path| path != routes::TRACKER)
+                .map(|path| env.parsed("TRACKER_PATH", &path, TrackerPath::EXPECTED))
+                .transpose()?,
             groq: GroqConfig {
                 api_key: env.text("GROQ_API_KEY").map(Secret::new),
                 model: env
@@ -223,6 +235,17 @@ impl Config {
                 )?)),
                 daily_calls: env.count("ASK_AI_DAILY_CALLS", 10_000)?,
                 daily_calls_per_store: env.count("ASK_AI_DAILY_CALLS_PER_STORE", 2_000)?,
+            },
+            policy: Policy {
+                holdout_percent: env.percent("HOLDOUT_PERCENT", if is_local { 0 } else { 10 })?,
+                popups_per_session: env.count("POPUPS_PER_SESSION", 2)?,
+                popups_per_day: env.count("POPUPS_PER_DAY", 3)?,
+                cooldown_minutes: env.within(
+                    "POPUP_COOLDOWN_MINUTES",
+                    30,
+                    0..=YEAR_MINUTES,
+                    "a number of minutes, 0 to 525600",
+                )?,
             },
             log_level: match env.text("LOG_LEVEL") {
                 Some(level) => env.parsed(
@@ -330,6 +353,16 @@ impl Env<'_> {
         )
     }
 
+    fn percent(&self, name: &'static str, default: u8) -> Result<u8, ConfigError> {
+        let expected = "a whole number, 0 to 100";
+        let value = self.or(name, default, expected)?;
+        if value <= 100 {
+            Ok(value)
+        } else {
+            Err(ConfigError { name, expected })
+        }
+    }
+
     fn within(
         &self,
         name: &'static str,
@@ -348,6 +381,8 @@ impl Env<'_> {
 
 /// Larger limits than this limit nothing.
 const MOST_COUNTED: u32 = 1_000_000_000;
+/// A longer pause is none any more: no session and no tracker lives so long.
+const YEAR_MINUTES: u32 = 365 * 24 * 60;
 
 struct Switch(bool);
 
@@ -405,7 +440,20 @@ mod tests {
         assert_eq!(lambda.groq.model, "openai/gpt-oss-20b");
         assert_eq!(lambda.groq.timeout, Duration::from_secs(4));
         assert_eq!(lambda.log_level, LevelFilter::INFO);
+        let policy = Policy {
+            holdout_percent: 10,
+            popups_per_session: 2,
+            popups_per_day: 3,
+            cooldown_minutes: 30,
+        };
+        assert_eq!(lambda.policy, policy);
+        assert_eq!(lambda.tracker_path, None);
         let local = config(&[], Deployment::Local).unwrap();
+        let everyone = Policy {
+            holdout_percent: 0,
+            ..policy
+        };
+        assert_eq!(local.policy, everyone);
         assert_eq!(local.trust.public_ingest, PublicIngest::All);
         assert!(
             local
@@ -431,6 +479,12 @@ mod tests {
             ("RATE_LIMIT_PER_MINUTE", "-1"),
             ("RATE_LIMIT_PER_HOUR", "many"),
             ("ASK_AI_DAILY_CALLS", "1e3"),
+            ("HOLDOUT_PERCENT", "101"),
+            ("HOLDOUT_PERCENT", "10%"),
+            ("POPUPS_PER_SESSION", "-1"),
+            ("POPUPS_PER_DAY", "many"),
+            ("POPUP_COOLDOWN_MINUTES", "525601"),
+            ("TRACKER_PATH", "/docs/canary.js"),
         ] {
             let error = config(&[(name, value)], Deployment::Local)
                 .unwrap_err()
@@ -444,6 +498,38 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn the_policy_takes_its_limits() {
+        let settings = [
+            ("HOLDOUT_PERCENT", "100"),
+            ("POPUPS_PER_SESSION", "0"),
+            ("POPUPS_PER_DAY", "1000000000"),
+            ("POPUP_COOLDOWN_MINUTES", "525600"),
+        ];
+        let policy = Policy {
+            holdout_percent: 100,
+            popups_per_session: 0,
+            popups_per_day: 1_000_000_000,
+            cooldown_minutes: 525_600,
+        };
+        for deployment in [Deployment::Lambda, Deployment::Local] {
+            assert_eq!(config(&settings, deployment).unwrap().policy, policy);
+        }
+    }
+
+    #[test]
+    fn the_trackers_second_path_is_another_one() {
+        let path = |path: &str| {
+            let config = config(&[("TRACKER_PATH", path)], Deployment::Lambda).unwrap();
+            config.tracker_path
+        };
+        assert_eq!(
+            path(" /s.js ").as_ref().map(TrackerPath::as_str),
+            Some("/s.js")
+        );
+        assert_eq!((path(""), path("/tracker.js")), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -44,7 +44,7 @@ async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
-    let found = routes::find(&method, request.uri().path());
+    let found = routes::find(&method, known_path(&app.config, request.uri().path()));
     let group = match &found {
         Match::Found(route) => route.group,
         Match::OtherMethod { .. } | Match::NotFound => Group::Service,
@@ -106,6 +106,10 @@ async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
     );
+    if answer.status() == StatusCode::NOT_MODIFIED {
+        // The router says 0, which would be the length of the whole.
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
     log(
         &context,
         &method,
@@ -116,6 +120,14 @@ async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
     );
     count_refusals(&app, &context, error.as_ref()).await;
     answer
+}
+
+/// The path of the table of routes that a path stands for.
+fn known_path<'a>(config: &Config, path: &'a str) -> &'a str {
+    match &config.tracker_path {
+        Some(other) if other.as_str() == path => routes::TRACKER,
+        _ => path,
+    }
 }
 
 /// Counts what was not stored, and writes the counts down if that is due. At the end of a request, since a Lambda does

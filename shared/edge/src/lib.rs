@@ -19,6 +19,7 @@ pub mod routes;
 mod secrets;
 mod switches;
 pub mod telemetry;
+mod tracker_path;
 mod trust;
 
 use std::ops::Deref;
@@ -38,6 +39,7 @@ pub use error::ApiError;
 pub use limiter::{Limiter, OnFailure, Requests};
 pub use query::given;
 pub use refusals::{ALL_STORES, Refusals, Refused};
+pub use tracker_path::TrackerPath;
 pub use trust::{Principal, SignedQuery};
 
 /// The allocator of every binary that serves handlers.

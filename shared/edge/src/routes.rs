@@ -56,7 +56,7 @@ impl Access {
 pub enum Group {
     /// Health and documents: never off.
     Service,
-    /// Cart events.
+    /// Cart events and image generations.
     CartTracking,
     /// Browsing events.
     SessionIngest,
@@ -162,10 +162,19 @@ impl Route {
     }
 }
 
+/// Where the tracker's script is, whatever other path it has as well.
+pub const TRACKER: &str = "/tracker.js";
+
 /// The routes.
 pub const ROUTES: &[Route] = &[
     Route::post(
         "/api/cart-tracking/track",
+        Access::Storefront,
+        Group::CartTracking,
+        BODY_BYTES,
+    ),
+    Route::post(
+        "/api/image-generations/track",
         Access::Storefront,
         Group::CartTracking,
         BODY_BYTES,
@@ -185,6 +194,12 @@ pub const ROUTES: &[Route] = &[
     ),
     Route::read("/sessions/{session}"),
     Route::post("/askai", Access::Tracker, Group::AskAi, ASK_AI_BODY_BYTES),
+    Route::post(
+        "/askai/outcome",
+        Access::Tracker,
+        Group::AskAi,
+        ASK_AI_BODY_BYTES,
+    ),
     Route::erase("DELETE", "/api/privacy/customers"),
     Route::erase("GET", "/api/privacy/customers/{receiptId}"),
     Route::read("/api/privacy/requests"),
@@ -200,6 +215,7 @@ pub const ROUTES: &[Route] = &[
     Route::open("/openapi.json"),
     Route::open("/docs"),
     Route::open("/docs/{file}"),
+    Route::open(TRACKER),
 ];
 
 /// What a method and a path lead to.

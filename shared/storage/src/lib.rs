@@ -12,13 +12,16 @@ mod deadline;
 mod decisions;
 mod erasures;
 mod error;
+mod image_generations;
 mod pepper;
 mod privacy;
 mod privacy_jobs;
 mod rate_limits;
+mod recording;
 mod refusals;
 mod replay;
 mod secrets;
+mod session_activity;
 mod sessions;
 mod settings;
 pub mod tables;
@@ -34,20 +37,23 @@ use shoptrail_domain::Timestamp;
 use tokio::sync::Mutex;
 
 pub use api_keys::ApiKeyRecord;
-pub use cart_events::{CartEventRecord, CartEventRecorded};
+pub use cart_events::CartEventRecord;
 pub use client::{Credentials, StoreConfig};
 pub use deadline::within;
-pub use decisions::DecisionRecord;
+pub use decisions::{DecisionRecord, PopupTally, SessionDecisions};
 pub use erasures::Recorded;
 pub use error::StoreError;
+pub use image_generations::ImageGenerationRecord;
 pub use pepper::Pepper;
 pub use privacy_jobs::{
     Erased, ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus, PrivacyTask,
 };
 pub use rate_limits::{Counted, WindowLimits};
+pub use recording::EventRecorded;
 pub use refusals::RefusalDay;
 pub use replay::{ReplayProgress, Replayed};
 pub use secrets::SecretStore;
+pub use session_activity::SessionActivity;
 pub use sessions::{RecentSession, SessionMessageRecorded};
 
 pub use tables::Table;

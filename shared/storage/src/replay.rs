@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shoptrail_domain::Timestamp;
 
+use crate::decisions::{DECISION_ID, is_tally};
 use crate::erasures::{Digest, Trace, digest_of};
 use crate::privacy::{EventTable, Item, WIDTH, Write, deletion, in_parallel, session_key, text};
 use crate::sessions::HEAD;
@@ -40,7 +41,6 @@ const CUSTOMER_ID: &str = "customer_id";
 const SESSION_ID: &str = "session_id";
 const EVENT_ID: &str = "event_id";
 const CREATED_AT: &str = "created_at";
-const DECISION_ID: &str = "decision_id";
 
 /// What a replay came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -293,9 +293,11 @@ impl Replay<'_> {
         let table = &store.tables.decisions;
         let mut pages = Pages::of(table, DECISION_ATTRIBUTES);
         while let Some(mut decisions) = pages.next(store).await? {
-            self.replayed.scanned += decisions.len() as u64;
+            // A tally goes with its session's decisions, and counts for none.
+            let count = |items: &[Item]| items.iter().filter(|item| !is_tally(item)).count() as u64;
+            self.replayed.scanned += count(&decisions);
             decisions.retain(|decision| self.tombstones.have_decision(decision));
-            self.replayed.erased.decisions += decisions.len() as u64;
+            self.replayed.erased.decisions += count(&decisions);
             for decision in &mut decisions {
                 decision.remove(STORE_NAME);
             }

@@ -114,6 +114,38 @@ pub fn event_type(kind: &str) -> String {
         .collect()
 }
 
+/// The page of the newest event, as the tracker names it; else the one with the most time.
+#[must_use]
+pub fn current_page(record: &SessionRecord) -> Option<&str> {
+    let mut newest: Option<(Timestamp, &str)> = None;
+    for (name, events) in &record.events {
+        for event in events {
+            if newest.is_none_or(|(at, _)| at <= event.at) {
+                newest = Some((event.at, name));
+            }
+        }
+    }
+    newest.map(|(_, name)| name).or_else(|| {
+        let longest = record
+            .time_on_page
+            .iter()
+            .max_by_key(|(_, millis)| **millis)?;
+        Some(longest.0)
+    })
+}
+
+/// Whether an order was placed in the session at any time, whatever became of the cart since.
+#[must_use]
+pub fn order_was_placed(record: &SessionRecord) -> bool {
+    let places_an_order = |kind: &str| Step::of(kind) == Some(Step::OrderPlaced);
+    let mut kinds = record.totals.by_type.keys();
+    let mut pages = record.time_on_page.keys().chain(record.events.keys());
+    kinds.any(|kind| places_an_order(kind))
+        || pages.any(|page| Page::of(page).kind() == PageKind::ThankYou)
+        // The totals name no more than so many types.
+        || record.events.values().flatten().any(|event| places_an_order(&event.kind))
+}
+
 impl Engagement {
     /// Reads the signals off a session as it stands at `now`. Times in the future, which a wrong clock
     /// sends, count as now.
@@ -189,41 +221,29 @@ impl Engagement {
             returned_to_cart: cart_changed_at
                 .zip(timeline.visit_began_at)
                 .is_some_and(|(changed, began)| changed < began),
-            current_page: timeline.current_page.map(str::to_owned).or_else(|| {
-                let longest = record
-                    .time_on_page
-                    .iter()
-                    .max_by_key(|(_, millis)| **millis)?;
-                Some(longest.0.clone())
-            }),
+            current_page: current_page(record).map(str::to_owned),
         }
     }
 }
 
 /// What the events at hand tell by their times.
 #[derive(Default)]
-struct Timeline<'a> {
+struct Timeline {
     cart_changed_at: Option<Timestamp>,
     checkout_seen_at: Option<Timestamp>,
     order_placed_at: Option<Timestamp>,
     /// The first event after the newest pause of half an hour; `None` without such a pause.
     visit_began_at: Option<Timestamp>,
-    current_page: Option<&'a str>,
 }
 
-impl<'a> Timeline<'a> {
-    fn of(record: &'a SessionRecord, kind_of: impl Fn(&str) -> PageKind) -> Self {
+impl Timeline {
+    fn of(record: &SessionRecord, kind_of: impl Fn(&str) -> PageKind) -> Self {
         let mut timeline = Self::default();
         let mut times = Vec::new();
-        let mut newest = None;
         for (name, events) in &record.events {
             let page = kind_of(name);
             for event in events {
                 times.push(event.at);
-                if newest.is_none_or(|at| at <= event.at) {
-                    newest = Some(event.at);
-                    timeline.current_page = Some(name);
-                }
                 let step = Step::of(&event.kind);
                 let at = Some(event.at);
                 if matches!(step, Some(Step::AddToCart | Step::RemoveFromCart)) {

@@ -8,7 +8,7 @@ use shoptrail_domain::privacy::ErasureMode;
 
 use super::batch::{Key, Write, distinct, from_key, key_of, text, to_key};
 use super::{Item, OPERATION, Work};
-use crate::cart_events::idempotency_id;
+use crate::recording::idempotency_id;
 use crate::tables::{ID, STORE_NAME};
 use crate::{Erased, Store, StoreError};
 

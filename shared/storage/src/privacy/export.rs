@@ -11,6 +11,7 @@ use super::events::{EventTable, Source};
 use super::sessions::{Note, event_source};
 use super::stages::Stage;
 use super::{Item, OPERATION, Run, Step, Work};
+use crate::decisions::is_tally;
 use crate::privacy_jobs::{PART, RESULT_DAYS, job_key};
 use crate::{StoreError, blob, expires_at, is_alive};
 
@@ -142,7 +143,8 @@ impl Work {
             let (decisions, next) = self
                 .decision_page(session, from.as_ref(), is_own, None)
                 .await?;
-            for decision in decisions {
+            // The tally says nothing that the decisions do not.
+            for decision in decisions.into_iter().filter(|item| !is_tally(item)) {
                 records.extend(record("decision", decision, now)?);
             }
             if next.is_none() {

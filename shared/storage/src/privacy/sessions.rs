@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::batch::{Key, WIDTH, Write, from_key, in_parallel, text, to_key};
 use super::events::{EventTable, Source};
 use super::{Item, OPERATION, Work};
+use crate::decisions::is_tally;
 use crate::erasures::Trace;
 use crate::privacy_jobs::{job_key, to_item};
 use crate::sessions::HEAD;
@@ -299,12 +300,15 @@ impl Work {
         Ok(erased)
     }
 
-    /// Deletes a session's decisions: this store's, and those of no store where the session is its own.
+    /// Deletes a session's decisions and its tally: this store's, and those of no store where the session is its own.
+    /// Until there are none: an outcome that is reported meanwhile may write the tally anew, as long as its decision
+    /// is there.
     async fn erase_decisions(&self, session: &str, is_own: bool) -> Result<u64, StoreError> {
         let mut erased = 0;
         let mut from = None;
+        let mut was_any = false;
         loop {
-            let (decisions, next) = self
+            let (items, next) = self
                 .decision_page(
                     session,
                     from.as_ref(),
@@ -312,18 +316,19 @@ impl Work {
                     Some("#session, decision_id"),
                 )
                 .await?;
-            erased += decisions.len() as u64;
-            let deletes = decisions.into_iter().map(Write::Delete).collect();
+            was_any |= !items.is_empty();
+            erased += items.iter().filter(|item| !is_tally(item)).count() as u64;
+            let deletes = items.into_iter().map(Write::Delete).collect();
             let table = &self.store.tables.decisions;
             self.store.batch_write(OPERATION, table, deletes).await?;
-            if next.is_none() {
+            if next.is_none() && !std::mem::take(&mut was_any) {
                 return Ok(erased);
             }
             from = next;
         }
     }
 
-    /// A page of a session's decisions, whole or the attributes of `projection`.
+    /// A page of a session's decisions, and its tally, whole or the attributes of `projection`.
     pub(super) async fn decision_page(
         &self,
         session: &str,

@@ -1,14 +1,12 @@
 //! Cart events are stored once and found by every index.
 
-use std::collections::HashSet;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use shoptrail_domain::Timestamp;
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::tables;
 
-use crate::support::{DAYS, cart_event, now, random, store, stored, track};
+use crate::support::{DAYS, cart_event, fifty_at_once, now, random, store, stored, track};
 
 const TABLE: &str = "cart_tracking_events";
 
@@ -112,22 +110,13 @@ async fn an_idempotency_record_is_in_no_index() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_parallel_posts_of_one_key_are_one_event() {
     let db = TestDb::start().await;
-    let stores: Vec<_> = (0..5).map(|_| store(&db)).collect();
     let event = cart_event(json!({ "eventId": "key-12345", "productId": "7" }));
-    let posts: Vec<_> = (0..50)
-        .map(|post| {
-            let (store, event) = (stores[post % 5].clone(), event.clone());
-            tokio::spawn(async move { track(&store, &event).await.unwrap() })
-        })
-        .collect();
-    let mut ids = HashSet::new();
-    let mut firsts = 0;
-    for post in posts {
-        let recorded = post.await.unwrap();
-        firsts += u32::from(!recorded.duplicate);
-        ids.insert((recorded.id, recorded.created_at));
-    }
-    assert_eq!((ids.len(), firsts), (1, 1));
+    let post = |store| {
+        let event = event.clone();
+        async move { track(&store, &event).await }
+    };
+    let (ids, firsts) = fifty_at_once(&db, post).await;
+    assert_eq!((ids, firsts), (1, 1));
     let events = db
         .client()
         .scan()
@@ -186,6 +175,25 @@ async fn a_key_that_has_expired_is_free_again() {
         .unwrap();
     assert!(!after.duplicate);
     assert_ne!(after.id, first.id);
+}
+
+#[tokio::test]
+async fn a_key_that_was_stored_before_there_were_generations_is_known() {
+    let db = TestDb::start().await;
+    let event = cart_event(json!({ "eventId": "key-12345" }));
+    let record = json!({
+        "id": "idempotency#my-store.myshopify.com#key-12345", "cart_event_id": "the first", "recorded_at": now().to_iso(),
+        "fingerprint": event.fingerprint, "expires_at": now().plus_days(1).as_secs(),
+    });
+    let item = serde_dynamo::to_item(record).unwrap();
+    let put = db
+        .client()
+        .put_item()
+        .table_name(TABLE)
+        .set_item(Some(item));
+    put.send().await.unwrap();
+    let repeat = track(&store(&db), &event).await.unwrap();
+    assert_eq!((repeat.id.as_str(), repeat.duplicate), ("the first", true));
 }
 
 #[tokio::test]

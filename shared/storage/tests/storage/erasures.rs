@@ -5,14 +5,14 @@ use shoptrail_domain::access::Stores;
 use shoptrail_domain::privacy::ErasureMode;
 use shoptrail_domain::{StoreName, Timestamp};
 use shoptrail_local::testing::TestDb;
-use shoptrail_storage::{CartEventRecorded, PrivacyTask, Recorded, Store};
+use shoptrail_storage::{EventRecorded, PopupTally, PrivacyTask, Recorded, Store};
 
 use crate::support::{
     DAYS, all_items, cart_event, decision, deliver, erase, flush, message, now, person, random,
     run_to_end, store, stored,
 };
 
-async fn try_track(store: &Store, fields: Value, now: Timestamp) -> Recorded<CartEventRecorded> {
+async fn try_track(store: &Store, fields: Value, now: Timestamp) -> Recorded<EventRecorded> {
     let event = cart_event(fields);
     let recorded = store.record_cart_event(&event, now, DAYS, random).await;
     recorded.unwrap()
@@ -139,7 +139,11 @@ async fn an_erased_tracker_session_takes_no_message() {
     erase(&store, "job", &named, ErasureMode::Delete).await;
     run_to_end(&store, "job").await;
     assert_eq!(try_deliver(&store, &Stores::All).await, Recorded::Erased);
-    store.record_decision(&decision("late")).await.unwrap();
+    let tally = PopupTally::default();
+    store
+        .record_decision(&decision("late"), &tally)
+        .await
+        .unwrap();
     let items = all_items(&db).await;
     assert!(!items.contains("\"s-1\""), "{items}");
 }

@@ -39,7 +39,7 @@ async fn a_database_that_does_not_answer_is_unavailable_in_time() {
             async { store.find_session(&session(), now()).await.unwrap_err() },
             async {
                 store
-                    .find_latest_decision(&session(), now())
+                    .list_decisions(&session(), 1, now())
                     .await
                     .unwrap_err()
             },

@@ -138,13 +138,8 @@ async fn a_person_is_erased_in_one_store_alone() {
     browse(&db, "shared", json!("other")).await;
     let session = shoptrail_domain::session::SessionId::parse("shared").unwrap();
     assert!(store.find_session(&session, now()).await.unwrap().is_some());
-    assert!(
-        store
-            .find_latest_decision(&session, now())
-            .await
-            .unwrap()
-            .is_some()
-    );
+    let listed = store.list_decisions(&session, 9, now()).await.unwrap();
+    assert_eq!(listed.decisions.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shoptrail_domain::access::Stores;
 use shoptrail_domain::privacy::ErasureMode;
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
-use shoptrail_storage::{Erased, Recorded, Replayed, Store, StoreConfig};
+use shoptrail_storage::{Erased, PopupTally, Recorded, Replayed, Store, StoreConfig};
 
 use crate::support::{
     DAYS, JANE, JANES, all_items, browse, cart_event, decide, decision, deliver, erase, flush,
@@ -150,7 +150,11 @@ async fn a_session_goes_without_its_head_and_decisions_without_their_session() {
     for start in (0..1_500).step_by(150) {
         deliver(&store, &flush("/", start, 150)).await;
     }
-    store.record_decision(&decision("own")).await.unwrap();
+    let tally = PopupTally::default();
+    store
+        .record_decision(&decision("own"), &tally)
+        .await
+        .unwrap();
     decide(&db, "s-1", Some("other.myshopify.com")).await;
     browse(&db, "s-2", Value::Null).await;
     let backup = back_up(&db).await;
@@ -176,7 +180,11 @@ async fn a_session_goes_without_its_head_and_decisions_without_their_session() {
     assert_eq!(replay(&store).await.erased, expected(1, 1));
     assert_eq!(db.items("tracker_sessions").await.len(), 1);
     let decisions = db.items("ask_ai_decisions").await;
-    assert_eq!(decisions.len(), 1, "another store's");
+    assert_eq!(
+        decisions.len(),
+        2,
+        "another store's decision, and the tally"
+    );
     let recorded = store
         .record_session_message(&flush("/", 0, 3), &Stores::All, now(), DAYS, random)
         .await;

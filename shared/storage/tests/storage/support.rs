@@ -1,5 +1,7 @@
 //! What the tests share.
 
+use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,13 +9,15 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use serde_json::{Value, json};
 use shoptrail_domain::access::Stores;
 use shoptrail_domain::advice::{Advice, ProposedAdvice, Source};
-use shoptrail_domain::cart_event::{CartEvent, Sender};
+use shoptrail_domain::cart_event::CartEvent;
+use shoptrail_domain::image_generation::ImageGeneration;
 use shoptrail_domain::privacy::{EraseCustomer, Erasure, ErasureMode, Person};
+use shoptrail_domain::sender::Sender;
 use shoptrail_domain::session::{SessionId, SessionMessage};
 use shoptrail_domain::{StoreName, Timestamp, json as body};
 use shoptrail_local::testing::TestDb;
 use shoptrail_storage::{
-    CartEventRecorded, DecisionRecord, Erased, Pepper, PrivacyJob, PrivacyJobStatus, PrivacyTask,
+    DecisionRecord, Erased, EventRecorded, Pepper, PrivacyJob, PrivacyJobStatus, PrivacyTask,
     Recorded, SessionMessageRecorded, Store, StoreError,
 };
 
@@ -101,12 +105,50 @@ pub(crate) fn cart_event(fields: Value) -> CartEvent {
     .unwrap()
 }
 
-pub(crate) async fn track(
-    store: &Store,
-    event: &CartEvent,
-) -> Result<CartEventRecorded, StoreError> {
+pub(crate) async fn track(store: &Store, event: &CartEvent) -> Result<EventRecorded, StoreError> {
     let recorded = store.record_cart_event(event, now(), DAYS, random).await?;
     Ok(stored(recorded))
+}
+
+/// An image generation with these fields besides its store.
+pub(crate) fn image_generation(fields: Value) -> ImageGeneration {
+    let mut generation = json!({ "storeName": "my-store" });
+    generation
+        .as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    let wire = body::decode(generation.to_string().as_bytes()).unwrap();
+    ImageGeneration::parse(&wire, Sender::default()).unwrap()
+}
+
+pub(crate) async fn generate(
+    store: &Store,
+    generation: &ImageGeneration,
+) -> Result<EventRecorded, StoreError> {
+    let recorded = store
+        .record_image_generation(generation, now(), DAYS, random)
+        .await?;
+    Ok(stored(recorded))
+}
+
+/// Posts fifty times at once through five stores, and counts the different ids and times that came back, and the
+/// posts that were told to be the first.
+pub(crate) async fn fifty_at_once<F>(db: &TestDb, post: impl Fn(Store) -> F) -> (usize, usize)
+where
+    F: Future<Output = Result<EventRecorded, StoreError>> + Send + 'static,
+{
+    let stores: Vec<_> = (0..5).map(|_| store(db)).collect();
+    let posts: Vec<_> = (0..50)
+        .map(|number| tokio::spawn(post(stores[number % 5].clone())))
+        .collect();
+    let mut ids = HashSet::new();
+    let mut firsts = 0;
+    for post in posts {
+        let recorded = post.await.unwrap().unwrap();
+        firsts += usize::from(!recorded.duplicate);
+        ids.insert((recorded.id, recorded.created_at));
+    }
+    (ids.len(), firsts)
 }
 
 /// A decision about [`session`] that lives for a day.
@@ -127,8 +169,10 @@ pub(crate) fn decision(id: &str) -> DecisionRecord {
         store_name: None,
         source: Source::Rules,
         advice: Advice::parse(proposed).unwrap(),
+        suppressed: None,
         asked: None,
         failure: None,
+        outcomes: BTreeMap::new(),
         created_at: now().to_iso(),
         reusable_until: Some(now().plus_millis(60_000)),
         expires_at: now().plus_days(1).as_secs(),
@@ -222,10 +266,12 @@ pub(crate) async fn decide(db: &TestDb, session: &str, store_name: Option<&str>)
         store_name: store_name.map(Into::into),
         ..decision("d-1")
     };
-    store(db).record_decision(&decision).await.unwrap();
+    let (store, id) = (store(db), SessionId::parse(session).unwrap());
+    let tally = store.list_decisions(&id, 1, now()).await.unwrap().tally;
+    assert!(store.record_decision(&decision, &tally).await.unwrap());
 }
 
-/// A generated image of `my-store` with these fields.
+/// An item about a generated image of `my-store` with these attributes, larger than one that was parsed can be.
 pub(crate) async fn put_image(db: &TestDb, id: &str, fields: Value) {
     let mut image = json!({
         "id": id, "store_name": my_store(), "status": "completed", "created_at": now().to_iso(),
@@ -257,20 +303,15 @@ pub(crate) async fn seed(db: &TestDb) {
     browse(db, "tracked-2", Value::Null).await;
     decide(db, "tracked-1", Some(my_store().as_str())).await;
     decide(db, "tracked-2", None).await;
-    put_image(
-        db,
-        "image-1",
-        json!({ "customer_email": JANE, "session_id": "tracked-1", "event_id": "key-4-jane" }),
-    )
-    .await;
-    put_image(db, "image-2", json!({ "customer_id": "909" })).await;
-    put_image(db, "image-3", json!({ "session_id": "tracked-1" })).await;
-    put_image(
-        db,
-        "image-4",
-        json!({ "customer_id": "8", "person_image_url": "https://img.example/joe.png" }),
-    )
-    .await;
+    for fields in [
+        json!({ "productId": "image-1", "customerEmail": JANE, "sessionId": "tracked-1", "eventId": "key-4-jane",
+                "personImageUrl": "https://img.example/canary-person.png" }),
+        json!({ "productId": "image-2", "customerId": 909, "generatedImageUrl": "https://img.example/canary-tried-on.png" }),
+        json!({ "productId": "image-3", "sessionId": "tracked-1", "clothingImageUrl": "https://img.example/canary-shirt.png" }),
+        json!({ "productId": "image-4", "customerId": 8, "personImageUrl": "https://img.example/joe.png" }),
+    ] {
+        generate(&store, &image_generation(fields)).await.unwrap();
+    }
 }
 
 /// What there is to be erased of what [`seed`] left.

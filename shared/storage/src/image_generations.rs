@@ -1,0 +1,115 @@
+//! Image generations, each message about one stored once.
+
+use serde::{Deserialize, Serialize};
+use shoptrail_domain::Timestamp;
+use shoptrail_domain::identifier::RecordId;
+use shoptrail_domain::image_generation::{GenerationStatus, ImageGeneration};
+
+use crate::privacy::EventTable;
+use crate::recording::{Recording, Stamp};
+use crate::{EventRecorded, Recorded, Store, StoreError};
+
+const OPERATION: &str = "record_image_generation";
+
+/// An item of `image_generations`; absent values are absent attributes, which keeps the indexes sparse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the attributes are the plan's own, and the domain's ImageGeneration describes them"
+)]
+pub struct ImageGenerationRecord {
+    pub id: String,
+    pub store_name: String,
+    pub status: GenerationStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clothing_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
+    pub created_at: String,
+    pub updated_at: String,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl ImageGenerationRecord {
+    fn new(generation: &ImageGeneration, stamp: &Stamp) -> Self {
+        let ImageGeneration {
+            store_name,
+            generated_image_url,
+            person_image_url,
+            clothing_image_url,
+            status,
+            product_id,
+            variant_id,
+            customer_id,
+            customer_email,
+            session_id,
+            event_id,
+            ..
+        } = generation.clone();
+        Self {
+            id: stamp.id.to_string(),
+            store_name: store_name.into(),
+            status,
+            product_id: product_id.map(|id| id.as_str().to_owned()),
+            variant_id: variant_id.map(|id| id.as_str().to_owned()),
+            customer_id: customer_id.map(|id| id.as_str().to_owned()),
+            customer_email: customer_email.map(Into::into),
+            session_id: session_id.map(|id| id.as_str().to_owned()),
+            generated_image_url: generated_image_url.map(Into::into),
+            person_image_url: person_image_url.map(Into::into),
+            clothing_image_url: clothing_image_url.map(Into::into),
+            event_id: event_id.map(|id| id.as_str().to_owned()),
+            created_at: stamp.created_at.clone(),
+            updated_at: stamp.created_at.clone(),
+            expires_at: stamp.expires_at,
+        }
+    }
+}
+
+impl Store {
+    /// Stores a generation once, as [`Store::record_cart_event`] stores an event. A key that a cart event has used is
+    /// free for a generation: the records of the keys lie in different tables.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::is_conflict`] when the `event_id` was used for another generation;
+    /// [`StoreError::is_unavailable`] when the generation may not have been stored.
+    pub async fn record_image_generation(
+        &self,
+        generation: &ImageGeneration,
+        now: Timestamp,
+        retention_days: u32,
+        random: impl FnMut() -> u128 + Send,
+    ) -> Result<Recorded<EventRecorded>, StoreError> {
+        let recording = Recording {
+            operation: OPERATION,
+            table: EventTable::ImageGenerations,
+            new_id: RecordId::of_image_generation,
+            store_name: &generation.store_name,
+            customer_email: generation.customer_email.as_ref(),
+            customer_id: generation.customer_id.as_ref(),
+            session_id: generation.session_id.as_ref(),
+            event_id: generation.event_id.as_ref(),
+            fingerprint: &generation.fingerprint,
+            now,
+            retention_days,
+        };
+        let record = |stamp: &Stamp| ImageGenerationRecord::new(generation, stamp);
+        self.record_once(&recording, record, random).await
+    }
+}
