@@ -22,7 +22,8 @@ const bundle = async () => {
     charset: "utf8",
     write: false,
   });
-  const minified = await minify(bundled.outputFiles[0].text, {
+  // Also what goes wrong while the modules are set up, in a page that has broken what every page has, stays in here.
+  const minified = await minify(`try{${bundled.outputFiles[0].text}}catch{}`, {
     ecma: 2020,
     compress: { ecma: 2020, passes: 3, pure_getters: true, toplevel: true, unsafe: true },
     mangle: { toplevel: true },

@@ -10,6 +10,9 @@ import { figures, record } from "./panel/record.js";
 import { progressOf, suggestions } from "./panel/suggestions.js";
 import { notTracked, unreachable } from "./panel/states.js";
 
+// A panel that is live does not wait for the tracker's next turn, a quarter of a minute.
+const FIRST_SEND_MS = 1_000;
+const SEND_MS = 4_000;
 const OPEN_KEY = "demo.panel";
 const ANEW_KEY = "demo.anew";
 const host = document.getElementById("panel");
@@ -157,9 +160,13 @@ function styled() {
   });
 }
 
+const send = () => document.visibilityState === "visible" && window.Shoptrail?.flush();
+
 const feed = new Feed(draw);
 styled().then(async () => {
   tree.append(toggle, body);
   await endVisitIfWished();
   feed.start();
+  setTimeout(send, FIRST_SEND_MS);
+  setInterval(send, SEND_MS);
 });

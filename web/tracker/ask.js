@@ -3,7 +3,6 @@
 import { cartItems } from "./cart.js";
 import { allowed } from "./consent.js";
 import { guarded, on } from "./guard.js";
-import { pageName } from "./location.js";
 import { deliver, post, request } from "./outbox.js";
 import { isOpen, show } from "./popup.js";
 import { earlier, find } from "./session.js";
@@ -18,7 +17,6 @@ const DWELL_MS = 90_000;
 const PAUSE_MS = 60_000;
 const NEXT = "ask";
 const DECISION = "decision";
-const PLACES_TO_STAY_SILENT = /\/(checkouts?|orders|thank[-_]you)(\/|$)/;
 
 // What was asked for on this page already.
 const asked = new Set();
@@ -109,7 +107,7 @@ const isWelcome = () => {
   const isVisible = (element) => element.checkVisibility?.({ visibilityProperty: true });
   return (
     document.visibilityState === "visible" &&
-    !PLACES_TO_STAY_SILENT.test(pageName()) &&
+    !/\/checkouts?\b/.test(location.pathname) &&
     !isOpen() &&
     // Nobody is typing.
     !document.activeElement?.matches(":read-write") &&

@@ -125,8 +125,9 @@ const watchXhr = () => {
     const what = requests.get(this);
     if (what) {
       const done = requested("xhr", what, body);
-      const parse = guarded(() => JSON.parse(this.responseText));
-      on(this, "load", () => done(this.status < 300 && (parse() ?? {})));
+      // With `responseType: "json"` it is parsed already.
+      const parse = guarded(() => JSON.parse(this.response));
+      on(this, "load", () => done(this.status < 300 && (parse() ?? this.response ?? {})));
     }
     return send.apply(this, arguments);
   };

@@ -11,8 +11,6 @@ import { keys, read, remove, write } from "./storage.js";
 export const fetch = window.fetch?.bind(window);
 const START = "out.";
 const HOLD = "hold";
-// For so long the sender may still wait for an answer, be it in this tab, in another one or on the page before.
-const LEASE_MS = 30_000;
 const ANSWER_MS = 25_000;
 const FIRST_PAUSE_MS = 3_000;
 const LONGEST_PAUSE_MS = 30 * 60_000;
@@ -23,6 +21,8 @@ const MOST_MESSAGES = 100;
 
 // What this page has put there and nobody has tried to send yet.
 const unsent = new Set();
+// Whether the page may have ended, which ends its requests as well and is no failure of the backend.
+let isLeft;
 let running = Promise.resolve();
 let timer;
 
@@ -31,18 +31,16 @@ export const post = (path, body) => {
   const now = Date.now();
   const key = START + now + "." + uuid();
   unsent.add(key);
-  write(key, { path, body, at: now, lease: now + LEASE_MS });
+  write(key, { path, body, at: now });
   return deliver();
 };
 
-/**
- * Sends what waits, one message after the other; with `everything`, also what may have arrived. Resolves to whether nothing
- * waits any more.
- */
-export const deliver = (everything) => (running = running.then(() => drain(everything)).catch(() => false));
+/** Sends what waits, one message after the other; resolves to whether nothing waits any more. */
+export const deliver = () => (running = running.then(drain).catch(() => false));
 
-const drain = async (everything) => {
-  for (const key of waiting(everything)) {
+const drain = async () => {
+  isLeft = false;
+  for (const key of waiting()) {
     if (resting() > 0 || navigator.onLine === false || !allowed()) {
       break;
     }
@@ -58,58 +56,50 @@ const drain = async (everything) => {
 /** For how long the backend is to be left alone yet, in ms. */
 const resting = () => (read(HOLD)?.until ?? 0) - Date.now();
 
-/** Keys of the messages that may be sent now. Those that are too old or too many are given up. */
-const waiting = (everything) => {
+/**
+ * Keys of all messages, also of those that another tab has put there or that may have arrived: what is sent once too often
+ * counts once. Those that are too old or too many are given up.
+ */
+const waiting = () => {
   const now = Date.now();
   const all = keys(START);
   return all.filter((key, index) => {
     const message = read(key);
-    if (!message || now - message.at > LONGEST_LIFE_MS || index < all.length - MOST_MESSAGES) {
-      remove(key);
-      return false;
-    }
-    return everything || unsent.has(key) || message.lease <= now;
+    // What others have written there is no message.
+    const isKept = now - message?.at < LONGEST_LIFE_MS && index >= all.length - MOST_MESSAGES;
+    return isKept || remove(key);
   });
 };
 
 const send = async (key) => {
-  const message = take(key);
+  const message = read(key);
+  unsent.delete(key);
   if (!message) {
     return;
   }
   let answer;
   try {
     answer = await request(message.path, message.body);
+    // Until it is read it counts among the 64 KiB that a page may have under way.
+    await answer.text();
   } catch {
     // Some pages and blockers break one way of sending and not the other. This one brings no answer: the message stays.
     beacon(message);
   }
-  // A shop behind a password leads to another page.
-  const isLost = !answer || answer.redirected || answer.status === 429 || answer.status >= 500;
-  if (isLost) {
-    write(key, { ...message, lease: 0 });
-    hold(answer);
-  } else {
-    // Acknowledged, or refused for good.
+  const status = answer?.status;
+  // Acknowledged, or refused for good; a shop behind a password leads to another page.
+  if ((answer?.ok && !answer.redirected) || (status >= 400 && status < 500 && status !== 429)) {
     remove(key);
     remove(HOLD);
+  } else if (!isLeft) {
+    hold(answer);
   }
-};
-
-/** The message, which nobody else sends for a while. */
-const take = (key) => {
-  unsent.delete(key);
-  const message = read(key);
-  if (message) {
-    write(key, { ...message, lease: Date.now() + LEASE_MS });
-  }
-  return message;
 };
 
 /** Leaves the backend alone for a while: longer each time, never as long for two shoppers, and as long as it asks. */
 const hold = (answer) => {
-  const tries = read(HOLD)?.tries ?? 0;
-  const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries * (1 + Math.random()));
+  const tries = read(HOLD)?.tries | 0;
+  const pause = Math.min(LONGEST_PAUSE_MS / 2, FIRST_PAUSE_MS * 2 ** tries) * (1 + Math.random());
   const wanted = answer?.headers.get("Retry-After");
   const asked = wanted ? wanted * 1_000 || Date.parse(wanted) - Date.now() || 0 : 0;
   write(HOLD, { until: Date.now() + Math.max(pause, asked), tries: tries + 1, unreached: !answer });
@@ -129,13 +119,16 @@ const beacon = guarded(({ path, body }) => navigator.sendBeacon(endpoint + path,
 
 /** The page may end at any moment: sends all that was not sent yet at once, and waits for no answer. */
 export const leave = () => {
-  if (resting() <= 0 && allowed()) {
+  isLeft = true;
+  // What the backend asks for is obeyed; where it could not be reached, this may be the last chance.
+  if (allowed() && (!(resting() > 0) || read(HOLD).unreached)) {
     for (const key of unsent) {
-      const message = take(key);
+      const message = read(key);
       if (message && !beacon(message)) {
         request(message.path, message.body).catch(() => {});
       }
     }
+    unsent.clear();
   }
 };
 

@@ -16,7 +16,7 @@ export const pageProduct = () => {
   const chosen = new URLSearchParams(location.search).get("variant");
   return {
     productId: id(meta?.product?.id ?? form?.querySelector("[name=product-id]")?.value),
-    variantId: id(chosen ?? meta?.selectedVariantId ?? (form && new FormData(form).get("id"))),
+    variantId: id(chosen ?? (form && new FormData(form).get("id"))),
     title: short(document.querySelector("meta[property='og:title']")?.content || document.title),
     url: cleanUrl(location.href),
   };

@@ -20,6 +20,9 @@ const LAST_NEWS_MS = 1_000;
 
 // With a number behind it, an id that no other event of the visit has.
 const page = uuid().slice(0, 8);
+// The backend takes 16 levels, of which the message around an event has five.
+const MOST_LEVELS = 10;
+const depth = (value) => (Object(value) === value ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0);
 const size = (text) => new TextEncoder().encode(text).length;
 let count = 0;
 let seq = 0;
@@ -39,7 +42,7 @@ export const record = (name, type, data, at = Date.now()) => {
     return;
   }
   const fields = { type: `${type}`.slice(0, 100), ts: at, eventId: page + "-" + count++ };
-  let json = guarded(() => JSON.stringify({ ...data, ...fields }))();
+  let json = guarded(() => depth(data) < MOST_LEVELS && JSON.stringify({ ...data, ...fields }))();
   if (!json || size(json) > EVENT_BYTES) {
     json = JSON.stringify({ ...fields, cut: true });
   }

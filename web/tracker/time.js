@@ -52,7 +52,7 @@ export const wake = () => {
 
 /** Watches for signs of somebody being there. */
 export const watchTime = () => {
-  on(window, "pointerdown pointermove keydown scroll touchstart", () => {
+  on(window, "pointerdown pointermove keydown scroll", () => {
     // Whoever comes back after half an hour begins a new visit, at the next event.
     if (idle() > 1_000) {
       wake();
