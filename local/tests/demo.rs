@@ -679,14 +679,11 @@ async fn the_panel_shows_nothing_of_another_store() {
     assert_eq!(panel["cartEvents"].as_array().unwrap().len(), 1);
     assert_eq!(panel["session"]["storeName"], "demo-shop.myshopify.com");
 
-    // No store has claimed it.
+    // No store has claimed it: another one may do so yet.
     let mut visitor = Visitor::new().await;
     visitor.post("/ingest", message(None)).await;
-    let panel = visitor
-        .get(&format!("/demo/api/sessions/{SESSION}"))
-        .await
-        .json();
-    assert_eq!(panel["session"]["itemsInCart"], 7);
+    let unclaimed = visitor.get(&format!("/demo/api/sessions/{SESSION}")).await;
+    assert_eq!((unclaimed.status, &unclaimed.text), (200, &unknown.text));
 }
 
 #[tokio::test]

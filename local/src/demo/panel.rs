@@ -1,9 +1,9 @@
 //! `GET /demo/api/sessions/{session}`: what the backend has of a session, for the panel at the side of the shop.
 //!
 //! No key is asked, since the shop's page is open to anybody and a key in it would be anybody's. So it tells nothing
-//! but what belongs to the demo: sessions of its own store, in which nobody is a customer, and such as no store has
-//! claimed yet. A session of another store is answered like one that does not exist, and so is all else that was
-//! stored for another store under the same session's id. Other sites' pages cannot read it: no origin is allowed.
+//! but what belongs to the demo: sessions of its own store, in which nobody is a customer. A session of another store, or
+//! of none, is answered like one that does not exist, and so is all else that was stored for another store under the same
+//! session's id. Other sites' pages cannot read it: no origin is allowed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,16 +125,13 @@ async fn panel(shop: &Shop, path: Result<Path<String>, PathRejection>) -> Result
         store.list_image_generations_of_session(activity, now),
         store.list_decisions(&session, MOST_DECISIONS, now),
     )?;
-    let is_shown = |store: Option<&str>| store.is_none_or(|store| store == STORE_NAME);
-    let bound_to = recent
-        .as_ref()
-        .and_then(|recent| recent.record.store_name.as_ref());
-    if !is_shown(bound_to.map(StoreName::as_str)) {
+    let is_another = |recent: &RecentSession| recent.record.store_name.as_ref() != Some(&own);
+    if recent.as_ref().is_some_and(is_another) {
         return Ok(Panel::default());
     }
     decided
         .decisions
-        .retain(|decision| is_shown(decision.store_name.as_deref()));
+        .retain(|decision| decision.store_name.as_deref() == Some(STORE_NAME));
     let policy = &shop.app.config.policy;
     let preview = recent
         .as_ref()
