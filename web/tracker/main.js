@@ -27,11 +27,6 @@ const look = () => {
   readCart(true);
 };
 
-const part = (reason) => {
-  close(reason);
-  leave();
-};
-
 const watch = () => {
   watchTime();
   watchViews(turnPage);
@@ -42,11 +37,15 @@ const watch = () => {
   onNewSession(look);
   on(document, "visibilitychange", () => {
     if (document.visibilityState === "visible") {
-      return wake();
+      wake();
+    } else {
+      close("hidden");
     }
-    part("hidden");
   });
-  on(window, "pagehide", () => part("pagehide"));
+  on(window, "pagehide", () => {
+    close("pagehide");
+    leave();
+  });
   setInterval(guarded(consider), LOOK_MS);
   setInterval(
     guarded(() => {

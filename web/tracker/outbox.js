@@ -21,7 +21,7 @@ const MOST_MESSAGES = 100;
 
 // What this page has put there and nobody has tried to send yet.
 const unsent = new Set();
-// Whether the page may have ended, which ends its requests as well and is no failure of the backend.
+// Whether the page has ended, which ends its requests as well and is no failure of the backend.
 let isLeft;
 let running = Promise.resolve();
 let timer;
@@ -39,9 +39,8 @@ export const post = (path, body) => {
 export const deliver = () => (running = running.then(drain).catch(() => false));
 
 const drain = async () => {
-  isLeft = false;
   for (const key of waiting()) {
-    if (resting() > 0 || navigator.onLine === false || !allowed()) {
+    if (isLeft || resting() > 0 || navigator.onLine === false || !allowed()) {
       break;
     }
     await send(key);
@@ -117,7 +116,7 @@ export const request = async (path, body) =>
 
 const beacon = guarded(({ path, body }) => navigator.sendBeacon(endpoint + path, body));
 
-/** The page may end at any moment: sends all that was not sent yet at once, and waits for no answer. */
+/** The page ends: sends all that was not sent yet at once, and waits for no answer. */
 export const leave = () => {
   isLeft = true;
   // What the backend asks for is obeyed; where it could not be reached, this may be the last chance.
@@ -131,6 +130,9 @@ export const leave = () => {
     unsent.clear();
   }
 };
+
+// Also a page that comes back from the browser's cache.
+on(window, "pageshow", () => (isLeft = false));
 
 on(window, "online", () => {
   if (read(HOLD)?.unreached) {

@@ -267,6 +267,7 @@ test("time is counted while the page is seen, and not while it is hidden", async
   const start = (await sessionWhere(shop.gateway, await visit.session(), "a page view", () => true)).timeOnPage["/"] ?? 0;
   await page.clock.runFor(10_000);
   await show("hidden");
+  await visit.settled();
   // In one leap: a clock that runs a thousand times faster lets requests time out that the network answers at once.
   await page.clock.fastForward(300_000);
   await visit.settled();
