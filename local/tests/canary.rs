@@ -70,8 +70,10 @@ fn bodies() -> Vec<(&'static str, String)> {
     for field in FIELDS {
         for value in disguises() {
             let mut event = json!({ "storeName": "my-store", "eventId": format!("key-{field}-1") });
-            event[field] = value;
+            event[field] = value.clone();
             bodies.push(("/api/cart-tracking/track", event.to_string()));
+            let events = json!({ "events": [event, value, { "storeName": "my-store" }] });
+            bodies.push(("/api/cart-tracking/batch", events.to_string()));
         }
     }
     for field in GENERATION_FIELDS {
@@ -82,6 +84,10 @@ fn bodies() -> Vec<(&'static str, String)> {
         }
     }
     for value in disguises() {
+        bodies.push((
+            "/api/cart-tracking/batch",
+            json!({ "events": value }).to_string(),
+        ));
         let event =
             json!({ "type": value, "ts": value, "field": value, "text": { "deep": [value] } });
         for field in [
@@ -112,6 +118,7 @@ fn bodies() -> Vec<(&'static str, String)> {
     }
     for path in [
         "/api/cart-tracking/track",
+        "/api/cart-tracking/batch",
         "/api/image-generations/track",
         "/ingest",
         "/askai",
@@ -169,6 +176,8 @@ async fn a_persons_data_is_in_no_answer_and_in_no_log_line() {
     }
     for path in [
         format!("/sessions/{EMAIL}"),
+        format!("/api/cart-tracking/events?customerEmail={EMAIL}"),
+        format!("/api/cart-tracking/customer/{EMAIL}/store/my-store"),
         format!("/{NAME}"),
         format!("/docs/{NAME}"),
     ] {

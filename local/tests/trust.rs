@@ -112,11 +112,14 @@ fn request(operation: &Operation, stored: &Stored) -> (Builder, Value) {
         .replace("{session}", SESSION)
         .replace("{receiptId}", &stored.receipt)
         .replace("{requestId}", &stored.request)
+        .replace("{customerId}", "7")
+        .replace("{storeName}", STORE)
         .replace("{file}", "start.js");
     let (query, body) = match operation.path.as_str() {
         "/api/cart-tracking/track" | "/api/image-generations/track" => {
             ("", json!({ "storeName": STORE }))
         }
+        "/api/cart-tracking/batch" => ("", json!({ "events": [{ "storeName": STORE }] })),
         "/ingest" | "/events" => ("", json!({ "session": "s-walk", "storeName": STORE })),
         "/askai" => ("", json!({ "session": SESSION })),
         "/askai/outcome" => (
@@ -134,9 +137,10 @@ fn request(operation: &Operation, stored: &Stored) -> (Builder, Value) {
                 },
             )
         }
-        "/api/cart-tracking/refusals" | "/api/privacy/requests" => {
-            ("?storeName=my-store", Value::Null)
-        }
+        "/api/cart-tracking/events"
+        | "/api/cart-tracking/all"
+        | "/api/cart-tracking/refusals"
+        | "/api/privacy/requests" => ("?storeName=my-store", Value::Null),
         _ => ("", Value::Null),
     };
     let request = Request::builder()

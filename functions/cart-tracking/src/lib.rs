@@ -1,8 +1,14 @@
 //! Cart tracking: add-to-cart and buy-now events, stored once and indexed for the questions people ask; and the image
 //! generations that go before them.
 
+mod all;
+mod batch;
+mod customer;
+mod events;
 mod image_generations;
+mod reading;
 mod refusals;
+mod shown;
 mod track;
 mod tracked;
 
@@ -13,11 +19,21 @@ use utoipa::OpenApi;
 
 use self::image_generations::track_image_generation;
 
+const CUSTOMER: &str = "/cart-tracking/customer/{customerId}/store/{storeName}";
+
 /// The function's routes.
 pub fn router(app: App) -> Router {
     let handlers = Router::new()
         .route("/api/cart-tracking/track", post(track::track))
         .route("/cart-tracking/track", post(track::track))
+        .route("/api/cart-tracking/batch", post(batch::batch))
+        .route("/cart-tracking/batch", post(batch::batch))
+        .route("/api/cart-tracking/events", get(events::events))
+        .route("/cart-tracking/events", get(events::events))
+        .route("/api/cart-tracking/all", get(all::all))
+        .route("/cart-tracking/all", get(all::all))
+        .route(&format!("/api{CUSTOMER}"), get(customer::customer))
+        .route(CUSTOMER, get(customer::customer))
         .route("/api/cart-tracking/refusals", get(refusals::refusals))
         .route("/cart-tracking/refusals", get(refusals::refusals))
         .route("/api/image-generations/track", post(track_image_generation))
@@ -29,6 +45,10 @@ pub fn router(app: App) -> Router {
 #[derive(Debug, OpenApi)]
 #[openapi(paths(
     track::track,
+    batch::batch,
+    events::events,
+    all::all,
+    customer::customer,
     refusals::refusals,
     image_generations::track_image_generation
 ))]

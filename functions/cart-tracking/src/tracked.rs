@@ -104,15 +104,19 @@ impl Kind {
     }
 }
 
-/// Notes the store that a body names, or else the signed one, so that it is told of the event also where that is
-/// refused.
-pub(crate) fn note_store(context: &RequestContext, named: &Scalar) {
+/// The store that a body names, or else the signed one.
+pub(crate) fn store_of(context: &RequestContext, named: &Scalar) -> Option<StoreName> {
     let named = match named {
         Scalar::Text(name) => StoreName::parse(name).ok(),
         _ => None,
     };
     let signed = context.principal().signed_query();
-    context.note_store(named.as_ref().or(signed.map(|query| &query.shop)));
+    named.or_else(|| signed.map(|query| query.shop.clone()))
+}
+
+/// Notes the store of a body, so that it is told of the event also where that is refused.
+pub(crate) fn note_store(context: &RequestContext, named: &Scalar) {
+    context.note_store(store_of(context, named).as_ref());
 }
 
 /// What the request tells of its sender.

@@ -18,7 +18,15 @@ pub const CANARY: &str = "canary";
 const UNLOGGED: [&str; 5] = [CANARY, "203.0.113.", "198.51.100.", "mozilla", "curl/"];
 /// What a key with the scope `read` asks for may hold a customer's data: that is what it is asked for. The API's
 /// documents have examples.
-const MAY_HOLD_DATA: [&str; 4] = ["/sessions/", "/privacy/requests/", "/openapi.json", "/docs"];
+const MAY_HOLD_DATA: [&str; 7] = [
+    "/sessions/",
+    "/cart-tracking/events",
+    "/cart-tracking/all",
+    "/cart-tracking/customer/",
+    "/privacy/requests/",
+    "/openapi.json",
+    "/docs",
+];
 
 /// Holds a log against the audit.
 ///

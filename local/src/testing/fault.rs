@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +35,12 @@ pub enum Fault {
     LoseAnswer,
     /// All works but the first write: that takes effect and its answer is lost.
     LoseFirstWrite,
+    /// The same for the first `BatchWriteItem`.
+    LoseFirstBatch,
+    /// All works, but of every `BatchWriteItem` only half of the items, rounded up, are written.
+    LeaveHalf,
+    /// All works, but of every `BatchWriteItem` nothing is written.
+    LeaveAll,
     /// 400 `ProvisionedThroughputExceededException`.
     Throttle,
     /// 500 `InternalServerError`.
@@ -143,7 +151,10 @@ async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault, lost: Arc<At
     let result = match fault {
         Fault::Pass => pass(stream, engine).await,
         Fault::LoseAnswer => lose_answer(stream, engine).await,
-        Fault::LoseFirstWrite => lose_first_write(stream, engine, &lost).await,
+        Fault::LoseFirstWrite => lose_first(WRITES, stream, engine, &lost).await,
+        Fault::LoseFirstBatch => lose_first(&[BATCH], stream, engine, &lost).await,
+        Fault::LeaveHalf => write_part(stream, engine, |items| items.div_ceil(2)).await,
+        Fault::LeaveAll => write_part(stream, engine, |_| 0).await,
         Fault::Throttle => {
             answer(
                 stream,
@@ -194,8 +205,12 @@ async fn lose_answer(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()
     }
 }
 
-/// Passes on what goes to and fro, until the answer to a write begins and none was `lost` before.
-async fn lose_first_write(
+const WRITES: &[&str] = &[".PutItem", ".TransactWriteItems"];
+const BATCH: &str = ".BatchWriteItem";
+
+/// Passes on what goes to and fro, until the answer to one of these `operations` begins and none was `lost` before.
+async fn lose_first(
+    operations: &[&str],
     mut stream: TcpStream,
     engine: SocketAddr,
     lost: &AtomicBool,
@@ -214,7 +229,7 @@ async fn lose_first_write(
                     return Ok(());
                 }
                 // A request's head arrives whole, and in it the operation's name.
-                is_write |= [".PutItem", ".TransactWriteItems"].iter().any(|name| {
+                is_write |= operations.iter().any(|name| {
                     chunk.windows(name.len()).any(|window| window == name.as_bytes())
                 });
                 requests.write_all(chunk).await?;
@@ -230,16 +245,78 @@ async fn lose_first_write(
     }
 }
 
+/// Passes requests on, those of `BatchWriteItem` with as many of their items as `part` makes of their number.
+async fn write_part(
+    stream: TcpStream,
+    engine: SocketAddr,
+    part: fn(usize) -> usize,
+) -> io::Result<()> {
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| async move {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let target = head.headers.get("x-amz-target");
+        let is_batch = target.is_some_and(|target| target.as_bytes().ends_with(BATCH.as_bytes()));
+        if !is_batch {
+            return forward(engine, Request::from_parts(head, Body::from(body))).await;
+        }
+        let mut done: Value = serde_json::from_slice(&body)?;
+        let mut left = done["RequestItems"].clone();
+        for (table, items) in done["RequestItems"].as_object_mut().into_iter().flatten() {
+            let count = items.as_array().map_or(0, Vec::len);
+            if let (Some(items), Some(left)) = (items.as_array_mut(), left[table].as_array_mut()) {
+                items.truncate(part(count));
+                left.drain(..part(count));
+            }
+        }
+        let keep_some = |tables: &mut Value| {
+            if let Some(tables) = tables.as_object_mut() {
+                tables.retain(|_, items| items != &json!([]));
+            }
+        };
+        keep_some(&mut done["RequestItems"]);
+        keep_some(&mut left);
+        if done["RequestItems"] != json!({}) {
+            head.headers.remove(CONTENT_LENGTH);
+            let written = Request::from_parts(head, Body::from(done.to_string()));
+            let answer = forward(engine, written).await?;
+            if !answer.status().is_success() {
+                return Ok(answer);
+            }
+        }
+        let body = json!({ "UnprocessedItems": left }).to_string();
+        let mut answer = Response::new(Body::from(body));
+        answer.headers_mut().insert(CONTENT_TYPE, AMAZON_JSON);
+        Ok(answer)
+    });
+    hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .map_err(io::Error::other)
+}
+
+/// The engine's answer.
+async fn forward(engine: SocketAddr, request: Request<Body>) -> io::Result<Response<Body>> {
+    let onward = TokioIo::new(TcpStream::connect(engine).await?);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(onward)
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(io::Error::other)?;
+    Ok(answer.map(Body::new))
+}
+
+const AMAZON_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+
 async fn answer(stream: TcpStream, status: StatusCode, body: &'static str) -> io::Result<()> {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| async move {
         // What cannot be read is answered all the same.
         let _ = request.into_body().collect().await;
         let mut answer = Response::new(Body::from(body));
         *answer.status_mut() = status;
-        answer.headers_mut().insert(
-            axum::http::header::CONTENT_TYPE,
-            axum::http::HeaderValue::from_static("application/x-amz-json-1.0"),
-        );
+        answer.headers_mut().insert(CONTENT_TYPE, AMAZON_JSON);
         Ok::<_, Infallible>(answer)
     });
     hyper::server::conn::http1::Builder::new()

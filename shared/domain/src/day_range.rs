@@ -58,13 +58,14 @@ impl DayRange {
     }
 }
 
-/// Exactly `YYYY-MM-DD`, in the years that [`Timestamp`] knows.
 fn parse_day(field: &'static str, text: &str) -> Result<NaiveDate, ParseError> {
+    day(text).ok_or_else(|| ParseError::new(field, Reason::NotADay))
+}
+
+/// Exactly `YYYY-MM-DD`, in the years that [`Timestamp`] knows.
+pub(crate) fn day(text: &str) -> Option<NaiveDate> {
     let is_day = text.len() == "2026-01-31".len() && text >= "1971";
-    text.parse::<NaiveDate>()
-        .ok()
-        .filter(|_| is_day)
-        .ok_or_else(|| ParseError::new(field, Reason::NotADay))
+    text.parse().ok().filter(|_| is_day)
 }
 
 #[cfg(test)]

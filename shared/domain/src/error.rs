@@ -90,12 +90,50 @@ pub enum Reason {
         /// The most days.
         days: u32,
     },
+    /// Neither a day nor a point in time.
+    #[error("Must be a day such as 2026-01-31 or an ISO 8601 time")]
+    NotADayOrTime,
+    /// No time zone that the IANA database has.
+    #[error("Must be an IANA time zone such as Europe/Berlin")]
+    NotATimeZone,
+    /// The range's end lies before its start.
+    #[error("Must not lie before startDate")]
+    EndBeforeStart,
+    /// Not a whole number, or one outside the parameter's range.
+    #[error("Must be a whole number from {min} to {max}")]
+    NotANumberFrom {
+        /// The least.
+        min: usize,
+        /// The most.
+        max: usize,
+    },
+    /// No direction of an order.
+    #[error("Must be ASC or DESC")]
+    NotADirection,
+    /// Nothing that records are ordered by.
+    #[error("Must be created_at, updated_at, action_type, product_id or variant_id")]
+    NotAnOrder,
+    /// More events are asked for than one answer can count.
+    #[error("More than {most} events match: narrow the range or the filters")]
+    TooManyEvents {
+        /// As many as can be counted.
+        most: usize,
+    },
+    /// No list of events, or one that holds none or too many.
+    #[error("Must be a list of 1 to {max} events")]
+    NotABatch {
+        /// The most events.
+        max: usize,
+    },
     /// Another webhook than those that the body could be of.
     #[error("Must be customers/data_request, customers/redact or shop/redact, and fit the body")]
     NotATopic,
     /// A cursor that no page gave.
     #[error("Must be a cursor that an earlier page gave")]
     NotACursor,
+    /// A cursor that no page of this very query gave: it was changed, or the query was.
+    #[error("Must be the nextCursor of an earlier page of the same query, as it was given")]
+    NotACursorOfThisQuery,
     /// The same key twice.
     #[error("Must not be given twice")]
     Duplicate,
@@ -140,7 +178,10 @@ impl ParseError {
     pub fn message(&self) -> String {
         match self.reason {
             Reason::Required => format!("{} is required", self.field),
-            Reason::NotJson | Reason::EmptyBody | Reason::TooDeep => self.reason.to_string(),
+            Reason::NotJson
+            | Reason::EmptyBody
+            | Reason::TooDeep
+            | Reason::TooManyEvents { .. } => self.reason.to_string(),
             _ => format!("{} is not valid", self.field),
         }
     }
@@ -158,6 +199,23 @@ impl ParseErrors {
     #[must_use]
     pub fn first(&self) -> &ParseError {
         &self.first
+    }
+
+    /// Two parts of one input, or all that was wrong with either.
+    ///
+    /// # Errors
+    ///
+    /// The problems of the first part, then those of the second.
+    pub fn both<A, B>(first: Result<A, Self>, second: Result<B, Self>) -> Result<(A, B), Self> {
+        match (first, second) {
+            (Ok(first), Ok(second)) => Ok((first, second)),
+            (Err(mut errors), Err(others)) => {
+                errors.rest.push(others.first);
+                errors.rest.extend(others.rest);
+                Err(errors)
+            }
+            (Err(errors), Ok(_)) | (Ok(_), Err(errors)) => Err(errors),
+        }
     }
 
     /// All problems, the first one first.

@@ -13,13 +13,33 @@ use crate::{ParseError, Reason};
 /// On the field `body`: empty, no JSON, no object, nested deeper than [`JSON_DEPTH`], or a known key
 /// given twice.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+    let body = content(body)?;
+    if deeper_than(body, JSON_DEPTH) {
+        return Err(ParseError::body(Reason::TooDeep));
+    }
+    read(body)
+}
+
+/// Reads a JSON object whose parts are left unread, as `RawValue`s. Nothing is built of them, so that they may be nested
+/// as deep as they are; whoever reads one calls [`decode`] on it.
+///
+/// # Errors
+///
+/// As [`decode`], without the depth.
+pub(crate) fn decode_unread<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
+    read(content(body)?)
+}
+
+/// The body without the mark that some editors put before it.
+fn content(body: &[u8]) -> Result<&[u8], ParseError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(ParseError::body(Reason::EmptyBody));
     }
-    if deeper_than(body, JSON_DEPTH) {
-        return Err(ParseError::body(Reason::TooDeep));
-    }
+    Ok(body)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ParseError> {
     let parsed =
         serde_json::from_slice(body).or_else(|error| match replace_lone_surrogates(body) {
             Some(repaired) if error.is_syntax() => serde_json::from_slice(&repaired),

@@ -6,6 +6,11 @@ pub const BODY_BYTES: usize = 64 * 1024;
 pub const INGEST_BODY_BYTES: usize = 256 * 1024;
 /// Body of `/askai` and of `/askai/outcome`: a few ids, in JSON or plain.
 pub const ASK_AI_BODY_BYTES: usize = 4 * 1024;
+/// Body of `/batch`: 100 events of some 2.5 KB, which is several times what one says.
+pub const BATCH_BODY_BYTES: usize = 256 * 1024;
+/// Events of one batch: four requests of DynamoDB's `BatchWriteItem`, or two of its transactions, which run side by
+/// side.
+pub const BATCH_EVENTS: usize = 100;
 /// Levels of nesting in a body, the outermost object being the first: deeper than any honest event,
 /// shallow enough that no parser's stack is at risk.
 pub const JSON_DEPTH: usize = 16;
@@ -50,3 +55,8 @@ pub const EVENT_TYPES_PER_SESSION: usize = 100;
 pub const DROPPED_NAMED: usize = 100;
 /// The largest whole number that JavaScript holds exactly; carts and times are capped there.
 pub const SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Records of one page: one `BatchGetItem` fetches them.
+pub const PAGE_RECORDS: usize = 100;
+/// Events that numbered pages sort and count: what a Lambda of 256 MB holds, and reads in time.
+pub const EVENTS_COLLECTED: usize = 100_000;

@@ -1,6 +1,8 @@
 //! What is asked of every request once its body is understood: whether its credential covers the store, and whether
 //! its sender has not sent too much. The one place for both.
 
+use std::collections::BTreeMap;
+
 use shoptrail_domain::StoreName;
 use shoptrail_domain::access::Stores;
 
@@ -59,6 +61,30 @@ impl RequestContext {
         }
     }
 
+    /// Lets a batch pass that writes `costs` things for each of several stores: the credential must cover all of them,
+    /// and the sender must keep the limits with all of it. Nothing passes in part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::admit`].
+    pub async fn admit_batch(
+        &self,
+        app: &App,
+        costs: &BTreeMap<&StoreName, u32>,
+    ) -> Result<(), ApiError> {
+        for store in costs.keys() {
+            self.authorize_writing(Some(store))?;
+        }
+        let total = costs
+            .values()
+            .fold(0, |sum: u32, cost| sum.saturating_add(*cost));
+        self.limit_sender(app, total).await?;
+        for (store, cost) in costs {
+            self.limit_store(app, store, *cost).await?;
+        }
+        Ok(())
+    }
+
     /// Counts the request against the limits of its sender and of the store.
     ///
     /// # Errors
@@ -70,37 +96,60 @@ impl RequestContext {
         store: Option<&StoreName>,
         cost: u32,
     ) -> Result<(), ApiError> {
+        self.limit_sender(app, cost).await?;
+        match store {
+            Some(store) => self.limit_store(app, store, cost).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn limit_sender(&self, app: &App, cost: u32) -> Result<(), ApiError> {
+        let (limits, requests) = (app.config.limits, self.requests(app, cost));
+        match self.principal() {
+            Principal::Shopify | Principal::Key { id: None, .. } => Ok(()),
+            Principal::Key { id: Some(id), .. } => {
+                app.limiter
+                    .count_key(&app.store, id, limits.key_per_minute, requests)
+                    .await
+            }
+            Principal::Public | Principal::AppProxy(_) => {
+                let address = self.limited_address();
+                app.limiter
+                    .count_client(&app.store, address, limits.client, requests)
+                    .await
+            }
+        }
+    }
+
+    /// Not for those whom no limit holds at all.
+    async fn limit_store(&self, app: &App, store: &StoreName, cost: u32) -> Result<(), ApiError> {
+        let is_limited = !matches!(
+            self.principal(),
+            Principal::Shopify | Principal::Key { id: None, .. }
+        );
+        if !is_limited || !matches!(self.group(), Group::CartTracking | Group::SessionIngest) {
+            return Ok(());
+        }
         let limits = app.config.limits;
-        let requests = Requests {
-            count: cost,
+        app.limiter
+            .count_store(
+                &app.store,
+                store,
+                limits.store_per_minute,
+                self.requests(app, cost),
+            )
+            .await
+    }
+
+    fn requests(&self, app: &App, count: u32) -> Requests {
+        Requests {
+            count,
             on_failure: match self.group() {
                 // What shoppers do goes on being recorded.
                 Group::CartTracking | Group::SessionIngest => OnFailure::GoOn,
                 Group::AskAi | Group::Read | Group::Privacy | Group::Service => OnFailure::Refuse,
             },
             now: app.clock.now(),
-        };
-        match self.principal() {
-            Principal::Shopify | Principal::Key { id: None, .. } => return Ok(()),
-            Principal::Key { id: Some(id), .. } => {
-                app.limiter
-                    .count_key(&app.store, id, limits.key_per_minute, requests)
-                    .await?;
-            }
-            Principal::Public | Principal::AppProxy(_) => {
-                let address = self.limited_address();
-                app.limiter
-                    .count_client(&app.store, address, limits.client, requests)
-                    .await?;
-            }
-        }
-        match store {
-            Some(store) if matches!(self.group(), Group::CartTracking | Group::SessionIngest) => {
-                app.limiter
-                    .count_store(&app.store, store, limits.store_per_minute, requests)
-                    .await
-            }
-            _ => Ok(()),
         }
     }
 }

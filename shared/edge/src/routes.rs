@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use axum::http::Method;
 use shoptrail_domain::access::Scope;
-use shoptrail_domain::limits::{ASK_AI_BODY_BYTES, BODY_BYTES, INGEST_BODY_BYTES};
+use shoptrail_domain::limits::{
+    ASK_AI_BODY_BYTES, BATCH_BODY_BYTES, BODY_BYTES, INGEST_BODY_BYTES,
+};
 
 /// One route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,11 +176,20 @@ pub const ROUTES: &[Route] = &[
         BODY_BYTES,
     ),
     Route::post(
+        "/api/cart-tracking/batch",
+        Access::Storefront,
+        Group::CartTracking,
+        BATCH_BODY_BYTES,
+    ),
+    Route::post(
         "/api/image-generations/track",
         Access::Storefront,
         Group::CartTracking,
         BODY_BYTES,
     ),
+    Route::read("/api/cart-tracking/events"),
+    Route::read("/api/cart-tracking/all"),
+    Route::read("/api/cart-tracking/customer/{customerId}/store/{storeName}"),
     Route::read("/api/cart-tracking/refusals"),
     Route::post(
         "/ingest",

@@ -6,11 +6,12 @@ use shoptrail_domain::cart_event::CartEvent;
 use shoptrail_domain::identifier::RecordId;
 
 use crate::privacy::EventTable;
-use crate::recording::{Recording, Stamp};
+use crate::recording::{Batch, Recording, Stamp};
 use crate::tables::CREATED_AT_SHARDS;
-use crate::{EventRecorded, Recorded, Store, StoreError};
+use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError};
 
 const OPERATION: &str = "record_cart_event";
+const BATCH_OPERATION: &str = "record_cart_events";
 
 /// An item of `cart_tracking_events`; absent values are absent attributes, which keeps the indexes sparse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,20 +108,57 @@ impl Store {
         retention_days: u32,
         random: impl FnMut() -> u128 + Send,
     ) -> Result<Recorded<EventRecorded>, StoreError> {
-        let recording = Recording {
-            operation: OPERATION,
-            table: EventTable::CartEvents,
-            new_id: RecordId::of_cart_event,
-            store_name: &event.store_name,
-            customer_email: event.customer_email.as_ref(),
-            customer_id: event.customer_id.as_ref(),
-            session_id: event.session_id.as_ref(),
-            event_id: event.event_id.as_ref(),
-            fingerprint: &event.fingerprint,
-            now,
-            retention_days,
-        };
+        let recording = recording(OPERATION, event, now, retention_days);
         let record = |stamp: &Stamp| CartEventRecord::new(event, stamp);
         self.record_once(&recording, record, random).await
+    }
+    /// Stores events, each once and each as of its own time; the outcomes come in the order of the events. One that
+    /// cannot be stored costs no other. With an `event_id`, the first write wins, also among the events themselves.
+    /// Without one, an event that is sent again is stored again; what the database repeats by itself is not.
+    ///
+    /// All of it ends within [`Store::OPERATION_TIMEOUT`], so that some hundreds of events fit into one call.
+    ///
+    /// # Errors
+    ///
+    /// When none of the events is known to be stored: because it could not be asked who was erased, or because every
+    /// write failed.
+    pub async fn record_cart_events(
+        &self,
+        events: &[(CartEvent, Timestamp)],
+        retention_days: u32,
+        random: impl FnMut() -> u128 + Send,
+    ) -> Result<Vec<BatchOutcome>, StoreError> {
+        let recordings = events
+            .iter()
+            .map(|(event, at)| recording(BATCH_OPERATION, event, *at, retention_days))
+            .collect();
+        let batch = Batch {
+            operation: BATCH_OPERATION,
+            table: EventTable::CartEvents,
+            recordings,
+        };
+        let record = |index: usize, stamp: &Stamp| CartEventRecord::new(&events[index].0, stamp);
+        self.record_batch(&batch, record, random).await
+    }
+}
+
+fn recording<'a>(
+    operation: &'static str,
+    event: &'a CartEvent,
+    now: Timestamp,
+    retention_days: u32,
+) -> Recording<'a> {
+    Recording {
+        operation,
+        table: EventTable::CartEvents,
+        new_id: RecordId::of_cart_event,
+        store_name: &event.store_name,
+        customer_email: event.customer_email.as_ref(),
+        customer_id: event.customer_id.as_ref(),
+        session_id: event.session_id.as_ref(),
+        event_id: event.event_id.as_ref(),
+        fingerprint: &event.fingerprint,
+        now,
+        retention_days,
     }
 }

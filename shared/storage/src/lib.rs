@@ -12,6 +12,7 @@ mod deadline;
 mod decisions;
 mod erasures;
 mod error;
+mod event_reads;
 mod image_generations;
 mod pepper;
 mod privacy;
@@ -43,13 +44,14 @@ pub use deadline::within;
 pub use decisions::{DecisionRecord, PopupTally, SessionDecisions};
 pub use erasures::Recorded;
 pub use error::StoreError;
+pub use event_reads::{Collected, EventSummary, EventsPage, Position, SummaryFields};
 pub use image_generations::ImageGenerationRecord;
 pub use pepper::Pepper;
 pub use privacy_jobs::{
     Erased, ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus, PrivacyTask,
 };
 pub use rate_limits::{Counted, WindowLimits};
-pub use recording::EventRecorded;
+pub use recording::{BatchOutcome, EventRecorded};
 pub use refusals::RefusalDay;
 pub use replay::{ReplayProgress, Replayed};
 pub use secrets::SecretStore;

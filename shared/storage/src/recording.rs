@@ -1,6 +1,8 @@
 //! How an event is stored once, be it a cart event or an image generation: under an id of its own, unless its
 //! idempotency key was used before or its person was erased.
 
+mod batch;
+
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
@@ -16,6 +18,9 @@ use crate::privacy::{EventTable, Item};
 use crate::tables::ID;
 use crate::transactions::is_refused;
 use crate::{Recorded, Store, StoreError, expires_at};
+
+pub(crate) use batch::Batch;
+pub use batch::BatchOutcome;
 
 /// Draws of an id before giving up: two events of one millisecond share a tail once in 78 billion.
 const DRAWS: usize = 4;
@@ -108,6 +113,19 @@ struct IdempotencyRecord {
     expires_at: i64,
 }
 
+impl IdempotencyRecord {
+    /// The record under `id` of an event that is the first of its key.
+    fn new(recording: &Recording<'_>, id: String, stamp: &Stamp) -> Self {
+        Self {
+            id,
+            recorded_id: stamp.id.to_string(),
+            recorded_at: stamp.created_at.clone(),
+            fingerprint: recording.fingerprint.to_owned(),
+            expires_at: stamp.expires_at,
+        }
+    }
+}
+
 /// The id of the record of an idempotency key. Neither a store's name nor a key holds the sign between them.
 pub(crate) fn idempotency_id(store: &str, event_id: &str) -> String {
     format!("idempotency#{store}#{event_id}")
@@ -182,19 +200,11 @@ impl Store {
         stamp: Stamp,
         item: Item,
     ) -> Result<Option<EventRecorded>, StoreError> {
-        let own = IdempotencyRecord {
-            id: idempotency_id(recording.store_name.as_str(), event_id.as_str()),
-            recorded_id: stamp.id.to_string(),
-            recorded_at: stamp.created_at.clone(),
-            fingerprint: recording.fingerprint.to_owned(),
-            expires_at: stamp.expires_at,
-        };
+        let key = idempotency_id(recording.store_name.as_str(), event_id.as_str());
+        let own = IdempotencyRecord::new(recording, key, &stamp);
         // The key's record comes first: what it says counts before all else.
         let first_use = self.put_first_use(recording, &own)?;
-        let event = Put::builder()
-            .table_name(self.event_table(recording.table))
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(id)");
+        let event = self.put_new(recording, item);
         let actions = [first_use, event]
             .into_iter()
             .map(|put| Ok(TransactWriteItem::builder().put(put.build()?).build()))
@@ -225,6 +235,14 @@ impl Store {
             .condition_expression("attribute_not_exists(id) OR expires_at <= :now")
             .expression_attribute_values(":now", AttributeValue::N(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+
+    /// The write of an event, under an id that no other has.
+    fn put_new(&self, recording: &Recording<'_>, item: Item) -> PutBuilder {
+        Put::builder()
+            .table_name(self.event_table(recording.table))
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(id)")
     }
 
     /// What a key that was used before was used for.

@@ -12,7 +12,9 @@ use super::Item;
 use crate::{Store, StoreError};
 
 /// Writes in one `BatchWriteItem`, as DynamoDB allows.
-const WRITES: usize = 25;
+pub(crate) const WRITES: usize = 25;
+/// Keys in one `BatchGetItem`, as DynamoDB allows.
+pub(crate) const READS: usize = 100;
 /// Requests on their way at the same time: enough to fill the time that each of them waits, few enough that a table
 /// on demand, and the shop's own traffic on it, does not feel them.
 pub(crate) const WIDTH: usize = 8;
@@ -44,7 +46,7 @@ impl Write {
 }
 
 impl Store {
-    /// The items of these keys, at most 100, as they are now; those that are not there are left out.
+    /// The items of these keys, at most [`READS`], as they are now; those that are not there are left out.
     pub(crate) async fn batch_read(
         &self,
         operation: &'static str,
@@ -158,7 +160,7 @@ pub(super) fn distinct(keys: Vec<Item>, name: &str) -> Vec<Item> {
 }
 
 /// A key of one attribute.
-pub(super) fn key_of(name: &str, value: &str) -> Item {
+pub(crate) fn key_of(name: &str, value: &str) -> Item {
     Item::from([(name.to_owned(), AttributeValue::S(value.to_owned()))])
 }
 

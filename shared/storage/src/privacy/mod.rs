@@ -18,7 +18,7 @@ use shoptrail_domain::privacy::{ErasureMode, Person};
 use shoptrail_domain::{StoreName, Timestamp};
 use tokio::time::Instant;
 
-pub(crate) use batch::{Key, WIDTH, Write, in_parallel, text};
+pub(crate) use batch::{Key, READS, WIDTH, WRITES, Write, in_parallel, key_of, text};
 pub(crate) use events::{EventTable, deletion};
 pub(crate) use sessions::session_key;
 

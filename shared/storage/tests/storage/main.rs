@@ -6,13 +6,16 @@
     reason = "clippy.toml lets tests fail so, but not their helpers"
 )]
 
+mod cart_event_batches;
 mod cart_events;
 mod decisions;
 mod erasures;
+mod event_reads;
 mod faults;
 mod image_generations;
 mod privacy_jobs;
 mod rate_limits;
+mod recorder;
 mod replay;
 mod session_activity;
 mod sessions;
