@@ -18,13 +18,15 @@ const refused = () =>
 /** Remembers that this shopper wants no tracking, which is all that is remembered then. */
 export const optOut = () => write("off", 1);
 
-/** Calls `start` once there is consent, and `stop` once it is withdrawn. */
+/** Calls `start` once there is consent, and `stop` where there is none, which may have been another on the page before. */
 export const watchConsent = (start, stop) => {
   const decide = guarded((answer) => {
     const before = allowed();
     granted = answer;
-    if (allowed() !== before) {
-      (before ? stop : start)();
+    if (!allowed()) {
+      stop();
+    } else if (!before) {
+      start();
     }
   });
   document.addEventListener("visitorConsentCollected", (event) => decide(event.detail?.analyticsAllowed === true));

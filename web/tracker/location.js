@@ -6,9 +6,12 @@ const NAME_LENGTH = 1_024;
 // What of a query tells about the visit; anything else may tell about the visitor.
 const KEPT = /^(variant|utm_\w+)$/;
 
+/** A path without what stands below accounts and orders: tokens, by which a password is set or an order seen. */
+const masked = (path) => path.replace(/\/(account|orders)\/.+/, "/$1/*");
+
 /** The page's name: its path in the shop, the same in all languages. */
 export const pageName = () => {
-  const path = location.pathname;
+  const path = masked(location.pathname);
   const start = root();
   const inside = (path + "/").startsWith(start) ? "/" + path.slice(start.length) : path;
   return inside.slice(0, NAME_LENGTH);
@@ -25,5 +28,5 @@ export const cleanUrl = (href) => {
   }
   const kept = [...url.searchParams].filter(([name]) => KEPT.test(name));
   const query = `${new URLSearchParams(kept)}`;
-  return url.origin + url.pathname + (query && "?" + query);
+  return url.origin + masked(url.pathname) + (query && "?" + query);
 };

@@ -10,6 +10,7 @@ pub mod context;
 mod cors;
 mod cursor;
 pub mod error;
+pub mod etag;
 pub mod gate;
 pub mod lambda;
 mod limiter;

@@ -140,6 +140,18 @@ test("a withdrawal in one tab holds for the messages of another", async (t) => {
   assert.ok(record === null || record.totals.byType.click === undefined, JSON.stringify(record?.totals));
 });
 
+test("what an earlier page stored goes where the next one finds no consent", async (t) => {
+  const visit = await shop.visit(t, { script: `window.allowed = true; ${CUSTOMER_PRIVACY}` });
+  await visit.goto("/");
+  await visit.flush();
+  await visit.session();
+  await visit.page.close();
+  const again = await visit.context.newPage();
+  await again.addInitScript(() => Object.defineProperty(window, "allowed", { get: () => false, set: () => {} }));
+  await visit.goto("/", again);
+  assert.deepEqual(await again.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("shoptrail."))), []);
+});
+
 test("whoever opts out is left alone from then on, also on the next page", async (t) => {
   const visit = await shop.visit(t);
   await visit.goto("/");

@@ -206,6 +206,25 @@ test("text that is no well-formed text costs no other event", async (t) => {
   await visit.recorded({ page_view: 2, half: 1, click: 1 });
 });
 
+test("tokens in paths of accounts and orders are not recorded", async (t) => {
+  const visit = await shop.visit(t);
+  await visit.goto("/");
+  await visit.page.evaluate(async () => {
+    document.getElementById("plain").outerHTML = '<a id="plain" href="#" data-action="x">link</a>';
+    document.getElementById("plain").href = "/account/activate/1/canary-token";
+    document.getElementById("plain").addEventListener("click", (event) => event.preventDefault());
+    document.getElementById("plain").click();
+    history.pushState({}, "", "/fr/account/reset/1/canary-token");
+    await new Promise((done) => setTimeout(done, 20));
+    history.pushState({}, "", "/orders/canary-token/authenticate");
+    await new Promise((done) => setTimeout(done, 20));
+  });
+  await visit.flush();
+  const record = await visit.recorded({ page_view: 3, click: 1 });
+  assert.ok(!JSON.stringify(record).includes("canary"), JSON.stringify(record));
+  assert.deepEqual(Object.keys(record.events).sort(), ["/", "/fr/account/*", "/orders/*"]);
+});
+
 test("whatever is given to track harms nothing else", async (t) => {
   const visit = await shop.visit(t);
   await visit.goto("/");
