@@ -1,8 +1,11 @@
 //! Lists the demo shop's files, so that the binary holds them all and needs no folder, and nobody keeps a list of them.
 
+#[path = "../shared/build/listing.rs"]
+mod listing;
+
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
     #[expect(
@@ -15,14 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let root = Path::new(&manifest).join("../web/demo").canonicalize()?;
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../shared/build");
     // Of a folder cargo looks at all that is in it.
     println!("cargo::rerun-if-changed={}", root.display());
 
-    let mut files = Vec::new();
-    list(&root, &mut files)?;
-    files.sort();
     let mut table = String::from("&[\n");
-    for file in files {
+    for file in listing::files_in(&root)? {
         let name: Vec<_> = file
             .strip_prefix(&root)?
             .iter()
@@ -38,22 +39,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     table.push_str("]\n");
     std::fs::write(Path::new(&out).join("demo_files.rs"), table)?;
-    Ok(())
-}
-
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // What editors and file managers leave behind.
-        if name.starts_with('.') || name.ends_with('~') {
-            continue;
-        }
-        if path.is_dir() {
-            list(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
     Ok(())
 }

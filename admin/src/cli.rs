@@ -9,7 +9,9 @@ use shoptrail_edge::{Clock, Random};
 use shoptrail_local::command_line::{EnvFileError, answer_usage, complain, fail, load_env_file};
 use thiserror::Error;
 
+use crate::demo_data::{self, DemoDataCommand, DemoDataError};
 use crate::erasures::{self, EraseCommand, EraseError, ErasuresCommand, ReplayError};
+use crate::export::{self, ExportCommand, ExportError};
 use crate::keys::{self, KeysCommand, KeysError};
 use crate::place::{Needs, Place, PlaceError, PlaceOptions};
 use crate::switches::{self, SwitchesCommand, SwitchesError};
@@ -32,9 +34,13 @@ Examples:
   Erase a customer:
     shoptrail-admin erase --store my-store --email jane@example.com --customer 7001
   Erase anew what a restore has brought back:
-    shoptrail-admin erasures replay";
+    shoptrail-admin erasures replay
+  Export what happened in a month:
+    shoptrail-admin export --store my-store --start-date 2026-01-01 --end-date 2026-01-31 --output january.xlsx
+  Fill the local gateway's folder with made-up traffic, for the dashboard:
+    shoptrail-admin demo-data --store my-store";
 
-/// API keys, switches and erasures of a Shoptrail deployment, on AWS or in the local gateway's folder.
+/// API keys, switches, erasures and exports of a Shoptrail deployment, on AWS or in the local gateway's folder.
 #[derive(Debug, Clone, Parser)]
 #[command(name = TOOL, version, after_help = EXAMPLES)]
 struct Cli {
@@ -58,14 +64,21 @@ enum Command {
     /// Erase anew what a restore has brought back
     #[command(subcommand)]
     Erasures(ErasuresCommand),
+    /// Write a store's cart events into a file
+    #[command(after_help = export::HELP)]
+    Export(ExportCommand),
+    /// Fill a local database with made-up traffic, for the dashboard
+    #[command(after_help = demo_data::HELP)]
+    DemoData(DemoDataCommand),
 }
 
 impl Command {
     fn needs(&self) -> Needs {
         match self {
             Self::Keys(KeysCommand::Create(_)) => Needs::PepperOfNew,
-            Self::Keys(_) | Self::Switches(_) => Needs::Tables,
+            Self::Keys(_) | Self::Switches(_) | Self::Export(_) => Needs::Tables,
             Self::Erase(_) | Self::Erasures(_) => Needs::Pepper,
+            Self::DemoData(_) => Needs::TablesOnThisMachine,
         }
     }
 }
@@ -87,6 +100,10 @@ enum AdminError {
     Erase(#[from] EraseError),
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    DemoData(#[from] DemoDataError),
 }
 
 /// Runs one command. What `main` returns.
@@ -110,9 +127,13 @@ pub fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(
-            error @ (AdminError::Place(PlaceError::Ambiguous | PlaceError::FoldersPepper)
+            error @ (AdminError::Place(
+                PlaceError::Ambiguous | PlaceError::FoldersPepper | PlaceError::NotOnThisMachine,
+            )
+            | AdminError::DemoData(DemoDataError::Events | DemoDataError::Days { .. })
             | AdminError::Keys(KeysError::NotAnId)
-            | AdminError::Erase(EraseError::Unfit(_))),
+            | AdminError::Erase(EraseError::Unfit(_))
+            | AdminError::Export(ExportError::Unfit(_))),
         ) => {
             complain(TOOL, &format!("{error} (--help tells the options)"));
             ExitCode::from(2)
@@ -125,6 +146,12 @@ async fn run(cli: Cli) -> Result<(), AdminError> {
     // Before anything is opened, as clap looks at the other commands' options.
     if let Command::Erase(command) = &cli.command {
         command.parse()?;
+    }
+    if let Command::Export(command) = &cli.command {
+        command.check()?;
+    }
+    if let Command::DemoData(command) = &cli.command {
+        command.check()?;
     }
     let place = Place::open(cli.place, cli.command.needs()).await?;
     let done = match cli.command {
@@ -141,6 +168,12 @@ async fn run(cli: Cli) -> Result<(), AdminError> {
                 .map_err(AdminError::from)
         }
         Command::Erasures(command) => erasures::run(command, place.store())
+            .await
+            .map_err(AdminError::from),
+        Command::Export(command) => export::run(&command, place.store(), &Clock::system())
+            .await
+            .map_err(AdminError::from),
+        Command::DemoData(command) => demo_data::run(command, place.store(), &Clock::system())
             .await
             .map_err(AdminError::from),
     };

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use uuid::Builder;
 
-use crate::progress::ProgressLine;
+use crate::progress::Progress;
 
 /// How long one turn at the job takes: after each of them the counts are shown, and no longer than this does a command
 /// that is broken off keep others from the job.
@@ -179,7 +179,7 @@ async fn work_off(
     random: &Random,
 ) -> Result<PrivacyJob, EraseError> {
     let (tell, draw) = (|| clock.now(), || random.draw());
-    let progress = ProgressLine::start();
+    let progress = Progress::of_unknown_length();
     let mut failures = 0;
     progress.show("Erasing: waiting for the indexes");
     loop {
@@ -188,7 +188,7 @@ async fn work_off(
             Ok(Some(job)) if job.status == PrivacyJobStatus::Done => return Ok(job),
             Ok(Some(job)) => {
                 failures = 0;
-                progress.show(&format!("Erasing: {}", sum(job.erased)));
+                progress.show(format!("Erasing: {}", sum(job.erased)));
             }
             Ok(None) => return Err(EraseError::Gone { id: id.to_owned() }),
             Err(error) if error.is_unavailable() && failures < FAILURES => failures += 1,
@@ -218,9 +218,9 @@ pub(crate) struct ReplayError(#[source] StoreError);
 pub(crate) async fn run(command: ErasuresCommand, store: &Store) -> Result<(), ReplayError> {
     let ErasuresCommand::Replay = command;
     let replayed = {
-        let progress = ProgressLine::start();
+        let progress = Progress::of_unknown_length();
         let mut show = |ReplayProgress { table, so_far }: ReplayProgress| {
-            progress.show(&format!(
+            progress.show(format!(
                 "{table}: {} looked at, {} erased",
                 so_far.scanned,
                 sum(so_far.erased)

@@ -2,7 +2,9 @@
 //! Each command has a module with its options, what it does and what it says.
 
 mod cli;
+mod demo_data;
 mod erasures;
+mod export;
 mod keys;
 mod place;
 mod progress;

@@ -8,6 +8,7 @@ use shoptrail_local::command_line::{endpoint_url, other_store_config, setting};
 use shoptrail_local::folder::{DataFolder, FolderError, FolderOptions};
 use shoptrail_storage::{Pepper, SecretStore, Store, StoreConfig, StoreError};
 use thiserror::Error;
+use url::{Host, Url};
 
 /// The local gateway's own default.
 const DEFAULT_FOLDER: &str = ".local/";
@@ -55,6 +56,11 @@ pub(crate) enum PlaceError {
     PepperSecret(#[source] StoreError),
     #[error("the pepper in {place} must be 16 characters or more")]
     UnfitPepper { place: &'static str },
+    #[error(
+        "demo data goes to a database on this machine alone, a folder (--data) or a loopback address (--endpoint-url), \
+         never to a deployment"
+    )]
+    NotOnThisMachine,
 }
 
 /// What a command needs of its place besides the tables.
@@ -66,6 +72,8 @@ pub(crate) enum Needs {
     Pepper,
     /// The pepper, for the first thing that a new folder may hold; the folder is made where there is none.
     PepperOfNew,
+    /// Nothing, but a place on this machine; the folder is made where there is none.
+    TablesOnThisMachine,
 }
 
 /// An open place. To be closed with [`Place::close`].
@@ -85,6 +93,10 @@ impl Place {
             table_prefix,
             pepper_secret,
         } = options;
+        let is_elsewhere = aws || endpoint_url.as_deref().is_some_and(|url| !is_loopback(url));
+        if needs == Needs::TablesOnThisMachine && is_elsewhere {
+            return Err(PlaceError::NotOnThisMachine);
+        }
         let table_prefix = table_prefix.or_else(|| setting("TABLE_PREFIX"));
         let config = match (data, endpoint_url, aws) {
             (data, None, false) => {
@@ -95,7 +107,7 @@ impl Place {
                 let options = FolderOptions {
                     table_prefix,
                     pepper: setting("HASH_PEPPER"),
-                    create: needs == Needs::PepperOfNew,
+                    create: matches!(needs, Needs::PepperOfNew | Needs::TablesOnThisMachine),
                 };
                 return Ok(Self::Folder(DataFolder::open(&folder, options).await?));
             }
@@ -112,7 +124,7 @@ impl Place {
             _ => return Err(PlaceError::Ambiguous),
         };
         let pepper = match needs {
-            Needs::Tables => None,
+            Needs::Tables | Needs::TablesOnThisMachine => None,
             Needs::Pepper | Needs::PepperOfNew => Some(find_pepper(&config, pepper_secret).await?),
         };
         Ok(Self::Tables(Store::connect(&config).with_pepper(pepper)))
@@ -131,6 +143,16 @@ impl Place {
             Self::Tables(_) => {}
         }
     }
+}
+
+/// Whether a URL leads to this machine, by its address or as `localhost`.
+fn is_loopback(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
 }
 
 /// The deployment's pepper, looked for in the functions' order: a secret goes before a variable.
@@ -153,4 +175,33 @@ async fn find_pepper(config: &StoreConfig, secret: Option<String>) -> Result<Pep
     };
     // Trimmed as the functions do: the hash must be the same.
     Pepper::new(text.trim()).ok_or(PlaceError::UnfitPepper { place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_address_is_one_of_this_machine() {
+        for url in [
+            "http://127.0.0.1:8001",
+            "http://127.9.9.9",
+            "http://localhost:8000/",
+            "http://LOCALHOST",
+            "https://[::1]:8000",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "https://dynamodb.eu-central-1.amazonaws.com",
+            "http://10.0.0.1:8000",
+            "http://127.0.0.1@db.example.com/",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "http://0.0.0.0:8000",
+            "nonsense",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
 }

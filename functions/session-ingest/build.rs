@@ -1,24 +1,23 @@
 //! Makes the files that the function serves: the tracker's script in both of its forms, and Swagger UI.
 
+#[path = "../../shared/build/packing.rs"]
+mod packing;
+
 use std::error::Error;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use flate2::{Compression, GzBuilder};
-use sha2::{Digest as _, Sha256};
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
 use tower::ServiceExt as _;
 
 /// The tracker's script, as it is built and committed.
 const TRACKER: &str = "../../web/tracker.js";
-/// Bytes of the script's hash in its ETag: 64 bits tell all versions apart that there will ever be.
-const TAG_BYTES: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../../shared/build");
     #[expect(
         clippy::disallowed_methods,
         reason = "how cargo talks to a build script"
@@ -28,18 +27,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     extract_swagger_ui(&out).await
 }
 
-/// Compresses the script here, once and well: API Gateway's HTTP APIs compress nothing.
+/// Compresses the script and names its version.
 fn compress_tracker(out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={TRACKER}");
     let script = std::fs::read(TRACKER).map_err(|error| format!("{TRACKER}: {error}"))?;
-    let hash = hex::encode(&Sha256::digest(&script)[..TAG_BYTES]);
-    println!("cargo::rustc-env=TRACKER_HASH={hash}");
-    // Without a time, so that the same script is the same file.
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .write(Vec::new(), Compression::best());
-    gzip.write_all(&script)?;
-    std::fs::write(out.join("tracker.js.gz"), gzip.finish()?)?;
+    println!("cargo::rustc-env=TRACKER_HASH={}", packing::tag(&script));
+    std::fs::write(out.join("tracker.js.gz"), packing::gzip(&script)?)?;
     Ok(())
 }
 

@@ -313,6 +313,7 @@ impl std::fmt::Display for Welcome<'_> {
         writeln!(f, "Shoptrail {} serves {url}", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
         writeln!(f, "  Demo shop  {url}{}", demo::PATH)?;
+        writeln!(f, "  Dashboard  {url}/dashboard?store={}", demo::STORE_NAME)?;
         writeln!(f)?;
         if reachable != self.address {
             writeln!(

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction,
+    DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndex, GlobalSecondaryIndexDescription,
     GlobalSecondaryIndexUpdate, IndexStatus, KeySchemaElement, KeyType,
     Projection as SdkProjection, ProjectionType, ScalarAttributeType, TableDescription,
     TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -149,11 +150,14 @@ pub struct TablesReport {
     pub created: Vec<String>,
     /// Indexes added to tables that existed, as `TABLE/INDEX`.
     pub indexes_added: Vec<String>,
+    /// Indexes made anew because they held other attributes than declared, as `TABLE/INDEX`.
+    pub indexes_rebuilt: Vec<String>,
 }
 
 /// Creates the tables that are missing, with their indexes and TTL, and adds missing indexes to
-/// those that exist. Nothing is ever removed: an index or table that the template does not
-/// declare stays.
+/// those that exist. An index that holds other attributes than declared is made anew: DynamoDB cannot
+/// change one, and it has nothing that the table does not have. Nothing else is ever removed: an index or
+/// table that the template does not declare stays.
 ///
 /// # Errors
 ///
@@ -170,6 +174,16 @@ pub async fn ensure_tables(client: &Client, tables: &[Table]) -> Result<TablesRe
             }
             Some(existing) => {
                 compare(table, &existing)?;
+                for index in outdated_indexes(table, &existing) {
+                    // A stop in between leaves the index missing, and the next start adds it.
+                    delete_index(client, table, index).await?;
+                    wait_until_gone(client, table, index).await?;
+                    add_index(client, table, index).await?;
+                    wait_until_ready(client, table).await?;
+                    report
+                        .indexes_rebuilt
+                        .push(format!("{}/{}", table.name, index.name));
+                }
                 for index in missing_indexes(table, &existing) {
                     add_index(client, table, index).await?;
                     wait_until_ready(client, table).await?;
@@ -259,6 +273,23 @@ async fn add_index(client: &Client, table: &Table, index: &Index) -> Result<(), 
     Ok(())
 }
 
+async fn delete_index(client: &Client, table: &Table, index: &Index) -> Result<(), TablesError> {
+    let action = DeleteGlobalSecondaryIndexAction::builder()
+        .index_name(&index.name)
+        .build()
+        .map_err(|error| failed(table, "freed of an old index", error))?;
+    client
+        .update_table()
+        .table_name(&table.name)
+        .global_secondary_index_updates(
+            GlobalSecondaryIndexUpdate::builder().delete(action).build(),
+        )
+        .send()
+        .await
+        .map_err(|error| failed(table, "freed of an old index", error))?;
+    Ok(())
+}
+
 async fn ensure_ttl(client: &Client, table: &Table) -> Result<(), TablesError> {
     let Some(attribute) = &table.ttl_attribute else {
         return Ok(());
@@ -297,14 +328,28 @@ async fn ensure_ttl(client: &Client, table: &Table) -> Result<(), TablesError> {
 }
 
 async fn wait_until_ready(client: &Client, table: &Table) -> Result<(), TablesError> {
+    wait_until(client, table, |found| {
+        let mut indexes = found.global_secondary_indexes().iter();
+        indexes.all(|index| index.index_status == Some(IndexStatus::Active))
+    })
+    .await
+}
+
+async fn wait_until_gone(client: &Client, table: &Table, index: &Index) -> Result<(), TablesError> {
+    wait_until(client, table, |found| found_index(found, index).is_none()).await
+}
+
+/// Waits until the table is active and like this.
+async fn wait_until(
+    client: &Client,
+    table: &Table,
+    is_ready: impl Fn(&TableDescription) -> bool,
+) -> Result<(), TablesError> {
     let ready = async {
         loop {
             if let Some(description) = describe(client, table).await?
                 && description.table_status == Some(TableStatus::Active)
-                && description
-                    .global_secondary_indexes()
-                    .iter()
-                    .all(|index| index.index_status == Some(IndexStatus::Active))
+                && is_ready(&description)
             {
                 return Ok(());
             }
@@ -334,19 +379,8 @@ fn compare(table: &Table, existing: &TableDescription) -> Result<(), TablesError
         }
     }
     for index in &table.indexes {
-        let Some(found) = existing
-            .global_secondary_indexes()
-            .iter()
-            .find(|found| found.index_name.as_deref() == Some(&index.name))
-        else {
-            continue;
-        };
-        if !same_key(&index.key, found.key_schema())
-            || !found
-                .projection
-                .as_ref()
-                .is_some_and(|p| same_projection(&index.projection, p))
-        {
+        let found = found_index(existing, index);
+        if found.is_some_and(|found| !same_key(&index.key, found.key_schema())) {
             return Err(differs(table, format!("index {}", index.name)));
         }
     }
@@ -357,12 +391,29 @@ fn missing_indexes<'a>(
     table: &'a Table,
     existing: &'a TableDescription,
 ) -> impl Iterator<Item = &'a Index> {
+    let indexes = table.indexes.iter();
+    indexes.filter(|index| found_index(existing, index).is_none())
+}
+
+/// Those that hold other attributes than declared.
+fn outdated_indexes<'a>(
+    table: &'a Table,
+    existing: &'a TableDescription,
+) -> impl Iterator<Item = &'a Index> {
     table.indexes.iter().filter(|index| {
-        !existing
-            .global_secondary_indexes()
-            .iter()
-            .any(|found| found.index_name.as_deref() == Some(&index.name))
+        found_index(existing, index).is_some_and(|found| {
+            let projection = found.projection.as_ref();
+            !projection.is_some_and(|found| same_projection(&index.projection, found))
+        })
     })
+}
+
+fn found_index<'a>(
+    existing: &'a TableDescription,
+    index: &Index,
+) -> Option<&'a GlobalSecondaryIndexDescription> {
+    let mut indexes = existing.global_secondary_indexes().iter();
+    indexes.find(|found| found.index_name.as_deref() == Some(&index.name))
 }
 
 fn same_key(key: &Key, schema: &[KeySchemaElement]) -> bool {

@@ -177,9 +177,14 @@ async fn a_persons_data_is_in_no_answer_and_in_no_log_line() {
     for path in [
         format!("/sessions/{EMAIL}"),
         format!("/api/cart-tracking/events?customerEmail={EMAIL}"),
+        format!("/api/cart-tracking/analytics?storeName={EMAIL}&timezone={NAME}"),
+        format!("/api/cart-tracking/export?customerEmail={EMAIL}&format={NAME}"),
+        format!("/api/cart-tracking/journey?storeName={NAME}&customerEmail={EMAIL}"),
+        format!("/api/image-generations/all?user={EMAIL}&status={NAME}"),
         format!("/api/cart-tracking/customer/{EMAIL}/store/my-store"),
         format!("/{NAME}"),
         format!("/docs/{NAME}"),
+        format!("/dashboard/{NAME}"),
     ] {
         let answer = disguised(client.get(format!("{}{path}", gateway.url)))
             .header("x-api-key", EMAIL)

@@ -86,6 +86,7 @@ async fn it_says_what_it_serves() {
     for wanted in [
         "http://127.0.0.1:",
         "Demo shop  http://127.0.0.1:",
+        "Dashboard  http://127.0.0.1:",
         "/docs",
         ".local/",
         "Ask AI    rules",
@@ -110,6 +111,14 @@ async fn it_says_what_it_serves() {
     let (_, shop) = gateway.welcome.split_once("Demo shop  ").unwrap();
     let shop = reqwest::get(shop.lines().next().unwrap()).await.unwrap();
     assert_eq!((shop.status().as_u16(), shop.url().path()), (200, "/demo/"));
+    let (_, dashboard) = gateway.welcome.split_once("Dashboard  ").unwrap();
+    let dashboard = dashboard.lines().next().unwrap();
+    assert!(!dashboard.contains("dev_"), "the key stands in no address");
+    let dashboard = reqwest::get(dashboard).await.unwrap();
+    assert_eq!(
+        (dashboard.status().as_u16(), dashboard.url().path()),
+        (200, "/dashboard")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -144,6 +144,65 @@ async fn an_index_that_the_template_gained_is_added_and_filled() {
 }
 
 #[tokio::test]
+async fn an_index_that_holds_other_attributes_is_made_anew_out_of_its_table() {
+    let engine = Engine::start(EngineOptions::memory()).await.unwrap();
+    let client = engine.client();
+    let mut older = tables();
+    let mut tables_of_events = older.iter_mut();
+    let table = tables_of_events
+        .find(|table| table.name == "cart_tracking_events")
+        .unwrap();
+    for index in &mut table.indexes {
+        match &mut index.projection {
+            Projection::Include(names) if index.name == "idx_store_name" => {
+                names.retain(|name| name != "image_key");
+            }
+            projection if index.name == "idx_store_created" => *projection = Projection::KeysOnly,
+            _ => {}
+        }
+    }
+    ensure_tables(&client, &older).await.unwrap();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    client
+        .put_item()
+        .table_name("cart_tracking_events")
+        .item("id", text("cart-event-1"))
+        .item("store_name", text("alpha.myshopify.com"))
+        .item("image_key", text("0123"))
+        .item("created_at", text("2026-11-21T00:00:00.000Z"))
+        .send()
+        .await
+        .unwrap();
+    let held = async || {
+        let found = client
+            .query()
+            .table_name("cart_tracking_events")
+            .index_name("idx_store_name")
+            .key_condition_expression("store_name = :store")
+            .expression_attribute_values(":store", text("alpha.myshopify.com"))
+            .send()
+            .await
+            .unwrap();
+        found.items()[0].get("image_key").cloned()
+    };
+    assert_eq!(held().await, None, "the older index does not hold it");
+
+    let report = ensure_tables(&client, &tables()).await.unwrap();
+    assert_eq!(
+        report.indexes_rebuilt,
+        [
+            "cart_tracking_events/idx_store_name",
+            "cart_tracking_events/idx_store_created"
+        ]
+    );
+    assert_eq!((report.created, report.indexes_added), (vec![], vec![]));
+    assert_eq!(held().await, Some(text("0123")));
+    let again = ensure_tables(&client, &tables()).await.unwrap();
+    assert_eq!(again, Default::default());
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn a_table_with_another_key_or_index_is_refused_by_name() {
     let engine = Engine::start(EngineOptions::memory()).await.unwrap();
     let client = engine.client();
@@ -167,7 +226,7 @@ async fn a_table_with_another_key_or_index_is_refused_by_name() {
         .iter_mut()
         .find(|table| table.name == "cart_tracking_events")
         .unwrap();
-    table.indexes[0].projection = Projection::KeysOnly;
+    table.indexes[0].key.sort = None;
     let error = ensure_tables(&client, &other_index).await.unwrap_err();
     assert!(
         error

@@ -114,6 +114,7 @@ fn request(operation: &Operation, stored: &Stored) -> (Builder, Value) {
         .replace("{requestId}", &stored.request)
         .replace("{customerId}", "7")
         .replace("{storeName}", STORE)
+        .replace("/dashboard/{file}", "/dashboard/main.js")
         .replace("{file}", "start.js");
     let (query, body) = match operation.path.as_str() {
         "/api/cart-tracking/track" | "/api/image-generations/track" => {
@@ -139,8 +140,12 @@ fn request(operation: &Operation, stored: &Stored) -> (Builder, Value) {
         }
         "/api/cart-tracking/events"
         | "/api/cart-tracking/all"
+        | "/api/cart-tracking/analytics"
+        | "/api/cart-tracking/export"
         | "/api/cart-tracking/refusals"
+        | "/api/image-generations/all"
         | "/api/privacy/requests" => ("?storeName=my-store", Value::Null),
+        "/api/cart-tracking/journey" => ("?storeName=my-store&sessionId=s-walk", Value::Null),
         _ => ("", Value::Null),
     };
     let request = Request::builder()

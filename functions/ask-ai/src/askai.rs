@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shoptrail_domain::advice::{Advice, Source};
+use shoptrail_domain::schema::TrackerSession;
 use shoptrail_domain::session::SessionId;
 use shoptrail_domain::wire::Scalar;
 use shoptrail_domain::{ParseError, Reason, json};
@@ -26,15 +27,16 @@ const EARLIER_SESSIONS: usize = 4;
 
 /// The body, where it is JSON.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({ "session": "af4bac4d-077a-4756-91d0-fa2570fd206f", "earlier": ["0f9a3f4e-6e0f-4f3c-8d53-0a4b1f0f8a52"] }))]
 pub(crate) struct AskAi {
     /// The session to decide about.
     #[serde(default)]
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = TrackerSession, required = true)]
     session: Scalar,
-    /// This browser's earlier sessions of today, at most 4: the popups that they were given count to the day. What is
+    /// A list of this browser's earlier sessions of today, at most 4: the popups that they were given count to the day. What is
     /// no session's id is ignored.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 4, required = false)]
+    #[schema(value_type = Value, required = false, example = json!(["0f9a3f4e-6e0f-4f3c-8d53-0a4b1f0f8a52"]))]
     earlier: Value,
 }
 
@@ -50,12 +52,13 @@ struct Asked {
 pub(crate) struct Decided {
     #[schema(example = true)]
     ok: bool,
-    #[schema(value_type = String)]
+    #[schema(value_type = TrackerSession)]
     session: SessionId,
     #[serde(flatten)]
     advice: Advice,
     decision: Advice,
     #[serde(rename = "decisionId")]
+    #[schema(format = "uuid", example = "019363a1-5e2a-7c4b-9d1e-3f5a7b9c1d2e")]
     decision_id: String,
     source: Source,
 }
@@ -69,7 +72,7 @@ pub(crate) struct Decided {
     tag = "Ask AI",
     request_body(
         description = "The session's id, plain or as JSON",
-        content((String = "text/plain", example = json!("af4bac4d-077a-4756-91d0-fa2570fd206f")), (AskAi = "application/json")),
+        content((TrackerSession = "text/plain"), (AskAi = "application/json")),
     ),
     security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
     responses(

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::DateTime;
+use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -282,8 +282,8 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     match value.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => {
-            let at = DateTime::parse_from_rfc2822(value).ok()?;
-            let millis = at.timestamp_millis().saturating_sub(now.as_millis());
+            let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+            let millis = at.as_millisecond().saturating_sub(now.as_millis());
             Some(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
         }
     }

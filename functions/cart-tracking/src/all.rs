@@ -1,6 +1,6 @@
 //! `GET /api/cart-tracking/all`: cart events on numbered pages, with a summary of all of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -55,29 +55,20 @@ pub(crate) struct AllSummary {
 
 impl AllSummary {
     fn of(events: &[EventSummary]) -> Self {
-        // An id that looks like an address is still another customer than one with that address.
-        let customers = events.iter().filter_map(|event| {
-            let (id, email) = (&event.customer_id, &event.customer_email);
-            let id = id.as_deref().map(|id| (true, id));
-            id.or(email.as_deref().map(|email| (false, email)))
-        });
+        let customers = events
+            .iter()
+            .map(|event| (&event.customer_id, &event.customer_email));
         let products = events
             .iter()
             .filter_map(|event| event.product_id.as_deref());
         let stores = events.iter().map(|event| event.store_name.as_str());
-        let mut breakdown = BTreeMap::<&str, usize>::new();
-        for event in events {
-            *breakdown.entry(&event.action_type).or_default() += 1;
-        }
+        let actions = events.iter().map(|event| event.action_type.as_str());
         Self {
             events_count: events.len(),
-            customers_count: customers.collect::<HashSet<_>>().len(),
-            products_count: products.collect::<HashSet<_>>().len(),
-            stores_count: stores.collect::<HashSet<_>>().len(),
-            action_type_breakdown: breakdown
-                .into_iter()
-                .map(|(action, count)| (action.to_owned(), count))
-                .collect(),
+            customers_count: reading::customers(customers),
+            products_count: reading::distinct(products),
+            stores_count: reading::distinct(stores),
+            action_type_breakdown: reading::breakdown(actions),
         }
     }
 }

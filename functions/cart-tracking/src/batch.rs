@@ -33,10 +33,16 @@ pub(crate) struct CartEventsTracked {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchResults {
     /// How many are stored, now or since before.
+    #[schema(example = 1)]
     accepted: usize,
     /// How many are not.
+    #[schema(example = 1)]
     rejected: usize,
     /// One for each event, in the order of the request.
+    #[schema(example = json!([
+        { "index": 0, "status": "ok", "id": "cart-event-1704067200000-a3f9k2m", "createdAt": "2024-01-01T12:00:00.000Z" },
+        { "index": 1, "status": "invalid", "details": { "field": "storeName", "reason": "Field is required" } },
+    ]))]
     results: Vec<BatchResult>,
 }
 
@@ -49,19 +55,20 @@ pub(crate) struct BatchResult {
     status: BatchStatus,
     /// Of an event that is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "cart-event-1704067200000-a3f9k2m")]
+    #[schema(nullable = false, example = "cart-event-1704067200000-a3f9k2m")]
     id: Option<String>,
     /// Of an event that is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(nullable = false, format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     created_at: Option<String>,
     /// Of an `invalid` event: the first field that breaks a rule; `body` where the event itself cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     details: Option<FieldProblem>,
     /// Of a `refused` event: `erased` where it names somebody who was erased, `no_consent` where the shopper does not
     /// want it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false, example = "no_consent")]
     refused: Option<Refusal>,
 }
 

@@ -8,6 +8,7 @@ use shoptrail_domain::access::Stores;
 use shoptrail_domain::event_filter::{EventFilter, EventFilterQuery, EventOwnerQuery};
 use shoptrail_domain::identifier::ExternalId;
 use shoptrail_domain::paging::{NumberedPage, NumberedPageQuery};
+use shoptrail_domain::schema::{IdText, StoreNameText};
 use shoptrail_domain::{ParseError, ParseErrors, Reason, StoreName};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext, given};
@@ -52,8 +53,8 @@ pub(crate) struct CustomerSummary {
     path = "/api/cart-tracking/customer/{customerId}/store/{storeName}",
     tag = "Reading",
     params(
-        ("customerId" = String, Path, description = "The customer's id"),
-        ("storeName" = String, Path, description = "The store", example = "my-store.myshopify.com"),
+        ("customerId" = IdText, Path, description = "The customer's id", example = "7123456789"),
+        ("storeName" = StoreNameText, Path, description = "The store", example = "my-store.myshopify.com"),
         EventFilterQuery,
         NumberedPageQuery,
     ),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use shoptrail_domain::ParseErrors;
 use shoptrail_domain::event_filter::{EventFilter, EventFilterQuery, EventOwnerQuery};
 use shoptrail_domain::paging::{CursorPage, CursorPageQuery};
+use shoptrail_domain::schema::CursorText;
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, Cursors, RequestContext};
 use shoptrail_storage::Position;
@@ -31,7 +32,7 @@ pub(crate) struct EventsListed {
 pub(crate) struct EventsPage {
     records: Vec<CartEventShown>,
     /// Gives the next page; `null` at the end.
-    #[schema(required = true)]
+    #[schema(required = true, value_type = Option<CursorText>)]
     next_cursor: Option<String>,
 }
 

@@ -2,10 +2,15 @@
 //! generations that go before them.
 
 mod all;
+mod analytics;
 mod batch;
 mod customer;
+mod dashboard;
 mod events;
+pub mod export;
+mod generations;
 mod image_generations;
+mod journey;
 mod reading;
 mod refusals;
 mod shown;
@@ -34,10 +39,20 @@ pub fn router(app: App) -> Router {
         .route("/cart-tracking/all", get(all::all))
         .route(&format!("/api{CUSTOMER}"), get(customer::customer))
         .route(CUSTOMER, get(customer::customer))
+        .route("/api/cart-tracking/analytics", get(analytics::analytics))
+        .route("/cart-tracking/analytics", get(analytics::analytics))
+        .route("/api/cart-tracking/journey", get(journey::journey))
+        .route("/cart-tracking/journey", get(journey::journey))
+        .route("/api/cart-tracking/export", get(export::export))
+        .route("/cart-tracking/export", get(export::export))
         .route("/api/cart-tracking/refusals", get(refusals::refusals))
         .route("/cart-tracking/refusals", get(refusals::refusals))
         .route("/api/image-generations/track", post(track_image_generation))
-        .route("/image-generations/track", post(track_image_generation));
+        .route("/image-generations/track", post(track_image_generation))
+        .route("/api/image-generations/all", get(generations::generations))
+        .route("/image-generations/all", get(generations::generations))
+        .route("/dashboard", get(dashboard::dashboard))
+        .route("/dashboard/{file}", get(dashboard::dashboard_file));
     gate::gated(handlers, app)
 }
 
@@ -49,7 +64,13 @@ pub fn router(app: App) -> Router {
     events::events,
     all::all,
     customer::customer,
+    analytics::analytics,
+    journey::journey,
+    export::export,
     refusals::refusals,
-    image_generations::track_image_generation
+    image_generations::track_image_generation,
+    generations::generations,
+    dashboard::dashboard,
+    dashboard::dashboard_file
 ))]
 pub struct Document;

@@ -1,20 +1,21 @@
-//! What the routes that read cart events have in common: whose events a request may see, and how pages with numbers
-//! are counted out.
+//! What the routes that read on numbered pages have in common: how all that matches is ordered, counted out in pages and
+//! summed up.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use shoptrail_domain::event_filter::{Direction, EventFilter};
 use shoptrail_domain::limits::EVENTS_COLLECTED;
-use shoptrail_domain::paging::{NumberedPage, OrderBy};
+use shoptrail_domain::paging::{GenerationOrderBy, NumberedPage, OrderBy};
 use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::{ApiError, App};
-use shoptrail_storage::{Collected, EventSummary, SummaryFields};
+use shoptrail_storage::{Collected, EventSummary, GenerationSummary, SummaryFields};
 use utoipa::ToSchema;
 
 use crate::shown::CartEventShown;
 
-/// One of the numbered pages, and all that it is a page of.
+/// One of the numbered pages of cart events, and all that it is a page of.
 #[derive(Debug)]
 pub(crate) struct Numbered {
     /// All events that match.
@@ -29,7 +30,7 @@ pub(crate) struct Numbered {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pagination {
-    /// Events on all pages.
+    /// Records on all pages.
     #[schema(example = 120)]
     total: usize,
     #[schema(example = 2)]
@@ -45,20 +46,71 @@ pub(crate) struct Pagination {
 }
 
 impl Pagination {
-    fn new(total: usize, page: &NumberedPage) -> Self {
-        let total_pages = total.div_ceil(page.limit);
+    fn new(total: usize, page: usize, limit: usize) -> Self {
+        let total_pages = total.div_ceil(limit);
         Self {
             total,
-            page: page.page,
-            limit: page.limit,
+            page,
+            limit,
             total_pages,
-            has_next: page.page < total_pages,
-            has_prev: page.page > 1 && total_pages > 0,
+            has_next: page < total_pages,
+            has_prev: page > 1 && total_pages > 0,
         }
     }
 }
 
-/// Reads one of the numbered pages.
+/// Something of which there are numbered pages, which are ordered by one of its fields.
+pub(crate) trait Paged<O> {
+    fn id(&self) -> &str;
+
+    /// ISO 8601, UTC.
+    fn created_at(&self) -> &str;
+
+    /// What it is ordered by before its time and its id.
+    fn field(&self, order_by: O) -> Option<&str>;
+}
+
+/// All that matches, in the order in which it is asked for, and a page of it.
+#[derive(Debug)]
+pub(crate) struct Ordered<S> {
+    pub(crate) all: Vec<S>,
+    pub(crate) page: std::ops::Range<usize>,
+    pub(crate) pagination: Pagination,
+}
+
+impl<S> Ordered<S> {
+    /// # Errors
+    ///
+    /// [`Reason::TooManyEvents`].
+    pub(crate) fn new<O: Copy>(
+        collected: Collected<S>,
+        page: &NumberedPage<O>,
+    ) -> Result<Self, ParseError>
+    where
+        S: Paged<O>,
+    {
+        let mut all = all_of(collected)?;
+        sort(&mut all, page.order_by, page.direction);
+        let first = (page.page - 1).saturating_mul(page.limit).min(all.len());
+        let end = (first + page.limit).min(all.len());
+        Ok(Self {
+            pagination: Pagination::new(all.len(), page.page, page.limit),
+            page: first..end,
+            all,
+        })
+    }
+
+    /// The ids of those of the page.
+    pub(crate) fn ids<O>(&self) -> Vec<&str>
+    where
+        S: Paged<O>,
+    {
+        let page = self.all.get(self.page.clone()).unwrap_or_default();
+        page.iter().map(S::id).collect()
+    }
+}
+
+/// Reads one of the numbered pages of cart events.
 ///
 /// # Errors
 ///
@@ -77,27 +129,48 @@ pub(crate) async fn numbered(
         .store
         .collect_cart_events(filter, fields, EVENTS_COLLECTED, now)
         .await?;
-    let mut events = all_of(collected)?;
-    sort(&mut events, page.order_by, page.direction);
-    let ids: Vec<&str> = events
-        .iter()
-        .skip((page.page - 1).saturating_mul(page.limit))
-        .take(page.limit)
-        .map(|event| event.id.as_str())
-        .collect();
-    let records = app.store.find_cart_events(&ids, now).await?;
-    let records = records.into_iter().map(CartEventShown::from).collect();
+    let ordered = Ordered::new(collected, page)?;
+    let records = app.store.find_cart_events(&ordered.ids(), now).await?;
     Ok(Numbered {
-        pagination: Pagination::new(events.len(), page),
-        records,
-        events,
+        records: records.into_iter().map(CartEventShown::from).collect(),
+        pagination: ordered.pagination,
+        events: ordered.all,
     })
 }
 
-/// The events, or what the client may do where they are too many.
-fn all_of(collected: Collected) -> Result<Vec<EventSummary>, ParseError> {
+/// Different customers among those who are named by id, or else by address.
+pub(crate) fn customers<'a>(
+    named: impl Iterator<Item = (&'a Option<String>, &'a Option<String>)>,
+) -> usize {
+    // An id that looks like an address is still another customer than one with that address.
+    let customers = named.filter_map(|(id, email)| {
+        let id = id.as_deref().map(|id| (true, id));
+        id.or(email.as_deref().map(|email| (false, email)))
+    });
+    customers.collect::<HashSet<_>>().len()
+}
+
+/// Different ones of these.
+pub(crate) fn distinct<'a>(values: impl Iterator<Item = &'a str>) -> usize {
+    values.collect::<HashSet<_>>().len()
+}
+
+/// How many there are of each.
+pub(crate) fn breakdown<'a>(values: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
+    let mut breakdown = BTreeMap::<&str, usize>::new();
+    for value in values {
+        *breakdown.entry(value).or_default() += 1;
+    }
+    let counts = breakdown.into_iter();
+    counts
+        .map(|(value, count)| (value.to_owned(), count))
+        .collect()
+}
+
+/// All that was collected, or what the client may do where it is too much.
+fn all_of<S>(collected: Collected<S>) -> Result<Vec<S>, ParseError> {
     match collected {
-        Collected::All(events) => Ok(events),
+        Collected::All(all) => Ok(all),
         Collected::TooMany => {
             let reason = Reason::TooManyEvents {
                 most: EVENTS_COLLECTED,
@@ -108,26 +181,56 @@ fn all_of(collected: Collected) -> Result<Vec<EventSummary>, ParseError> {
 }
 
 /// Sorts by the field, then by time, then by id. What has no such field is smaller than what has one.
-fn sort(events: &mut [EventSummary], order_by: OrderBy, direction: Direction) {
-    let ascending = |a: &EventSummary, b: &EventSummary| -> Ordering {
-        field(a, order_by)
-            .cmp(&field(b, order_by))
-            .then_with(|| a.created_at.cmp(&b.created_at))
-            .then_with(|| a.id.cmp(&b.id))
+fn sort<O: Copy, S: Paged<O>>(all: &mut [S], order_by: O, direction: Direction) {
+    let ascending = |a: &S, b: &S| -> Ordering {
+        a.field(order_by)
+            .cmp(&b.field(order_by))
+            .then_with(|| a.created_at().cmp(b.created_at()))
+            .then_with(|| a.id().cmp(b.id()))
     };
     match direction {
-        Direction::Ascending => events.sort_unstable_by(ascending),
-        Direction::Descending => events.sort_unstable_by(|a, b| ascending(b, a)),
+        Direction::Ascending => all.sort_unstable_by(ascending),
+        Direction::Descending => all.sort_unstable_by(|a, b| ascending(b, a)),
     }
 }
 
-fn field(event: &EventSummary, order_by: OrderBy) -> Option<&str> {
-    match order_by {
-        OrderBy::CreatedAt => None,
-        OrderBy::UpdatedAt => Some(event.updated_at()),
-        OrderBy::ActionType => Some(&event.action_type),
-        OrderBy::ProductId => event.product_id.as_deref(),
-        OrderBy::VariantId => event.variant_id.as_deref(),
+impl Paged<OrderBy> for EventSummary {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created_at(&self) -> &str {
+        &self.created_at
+    }
+
+    fn field(&self, order_by: OrderBy) -> Option<&str> {
+        match order_by {
+            OrderBy::CreatedAt => None,
+            OrderBy::UpdatedAt => Some(self.updated_at()),
+            OrderBy::ActionType => Some(&self.action_type),
+            OrderBy::ProductId => self.product_id.as_deref(),
+            OrderBy::VariantId => self.variant_id.as_deref(),
+        }
+    }
+}
+
+impl Paged<GenerationOrderBy> for GenerationSummary {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created_at(&self) -> &str {
+        &self.created_at
+    }
+
+    fn field(&self, order_by: GenerationOrderBy) -> Option<&str> {
+        match order_by {
+            GenerationOrderBy::CreatedAt => None,
+            GenerationOrderBy::UpdatedAt => Some(self.updated_at()),
+            GenerationOrderBy::Status => Some(self.status.as_str()),
+            GenerationOrderBy::ProductId => self.product_id.as_deref(),
+            GenerationOrderBy::VariantId => self.variant_id.as_deref(),
+        }
     }
 }
 
@@ -141,7 +244,9 @@ mod tests {
             store_name: "my-store.myshopify.com".into(),
             action_type: "add_to_cart".into(),
             product_id: product_id.map(Into::into),
+            product_title: None,
             variant_id: None,
+            image_key: None,
             customer_id: None,
             customer_email: None,
             session_id: None,
@@ -172,12 +277,15 @@ mod tests {
 
     #[test]
     fn of_too_many_events_the_client_is_told_what_to_do() {
-        let error = all_of(Collected::TooMany).unwrap_err();
+        let error = all_of::<EventSummary>(Collected::TooMany).unwrap_err();
         assert_eq!(error.field, "startDate");
         assert_eq!(
             error.message(),
             "More than 100000 events match: narrow the range or the filters"
         );
-        assert_eq!(all_of(Collected::All(Vec::new())), Ok(Vec::new()));
+        assert_eq!(
+            all_of::<EventSummary>(Collected::All(Vec::new())),
+            Ok(Vec::new())
+        );
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use shoptrail_domain::access::Stores;
 use shoptrail_domain::day_range::DayRange;
 use shoptrail_domain::refusal::Refusal;
+use shoptrail_domain::schema::{DayText, StoreNameText};
 use shoptrail_domain::{ParseError, StoreName};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ALL_STORES, ApiError, App, RequestContext, given};
@@ -25,12 +26,13 @@ const MOST_DAYS: u32 = 366;
 #[into_params(parameter_in = Query)]
 pub(crate) struct RefusalsQuery {
     /// The store; without it all that the key may see.
+    #[param(value_type = Option<StoreNameText>)]
     store_name: Option<String>,
     /// The first day, `YYYY-MM-DD` in UTC; without it the 30 days up to the last one.
-    #[param(example = "2026-01-01")]
+    #[param(value_type = Option<DayText>, example = "2026-01-01")]
     start_date: Option<String>,
     /// The last day, `YYYY-MM-DD` in UTC; without it today.
-    #[param(example = "2026-01-31")]
+    #[param(value_type = Option<DayText>, example = "2026-01-31")]
     end_date: Option<String>,
 }
 
@@ -53,7 +55,7 @@ pub(crate) struct RefusalDays {
 /// One day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RefusedOnDay {
-    #[schema(example = "2026-01-31")]
+    #[schema(format = Date, example = "2026-01-31")]
     day: String,
     /// How many, by reason: `invalid`, `rate_limited`, `no_consent`, `erased`, `duplicate`.
     #[schema(value_type = BTreeMap<String, u64>, example = json!({ "invalid": 3 }))]

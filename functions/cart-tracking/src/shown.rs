@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// A cart event, whole; what is absent is `null`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CartEventShown {
+pub struct CartEventShown {
     /// The event's id.
     #[schema(example = "cart-event-1704067200000-a3f9k2m")]
     pub(crate) id: String,
@@ -50,12 +50,12 @@ pub(crate) struct CartEventShown {
     #[schema(required = true, example = "b0f3c0de-0001")]
     pub(crate) event_id: Option<String>,
     /// The client's time.
-    #[schema(required = true, example = "2024-01-01T11:59:59.500Z")]
+    #[schema(required = true, format = DateTime, example = "2024-01-01T11:59:59.500Z")]
     pub(crate) occurred_at: Option<String>,
     /// When it was stored.
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     pub(crate) created_at: String,
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     pub(crate) updated_at: String,
 }
 

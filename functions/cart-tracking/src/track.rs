@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use shoptrail_domain::cart_event::{CartEvent, TrackCartEvent};
 use shoptrail_domain::json;
+use shoptrail_domain::schema::EventIdText;
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
 
@@ -22,7 +23,7 @@ const KIND: Kind = Kind {
     path = "/api/cart-tracking/track",
     tag = "Cart tracking",
     request_body = TrackCartEvent,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same as `eventId`, where the body has none")),
+    params(("Idempotency-Key" = Option<EventIdText>, Header, description = "The same as `eventId`, where the body has none")),
     security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
     responses(
         (status = 200, description = "Stored, now or before; or refused, where the shopper was erased or does not consent", body = EventTracked),

@@ -39,10 +39,11 @@ enum Tracked {
 pub(crate) struct TrackedEvent {
     #[schema(example = "cart-event-1704067200000-a3f9k2m")]
     id: String,
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     created_at: String,
     /// `true` where the same `eventId` had been stored before; else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
     duplicate: Option<bool>,
 }
 

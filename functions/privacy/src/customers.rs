@@ -49,11 +49,16 @@ pub(crate) struct ErasureReceipt {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErasedCounts {
+    #[schema(example = 4)]
     cart_events: u64,
+    #[schema(example = 2)]
     image_generations: u64,
+    #[schema(example = 1)]
     sessions: u64,
+    #[schema(example = 3)]
     decisions: u64,
     /// Idempotency records and the like.
+    #[schema(example = 1)]
     other: u64,
 }
 
@@ -74,11 +79,12 @@ pub(crate) struct WholeReceipt {
     #[serde(flatten)]
     receipt: ErasureReceipt,
     /// `null` where not a customer but the whole store was erased.
+    #[schema(required = true)]
     mode: Option<ErasureMode>,
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     created_at: String,
     /// `null` while it runs.
-    #[schema(example = "2024-01-01T12:00:03.000Z")]
+    #[schema(required = true, format = DateTime, example = "2024-01-01T12:00:03.000Z")]
     done_at: Option<String>,
 }
 
@@ -183,7 +189,7 @@ pub(crate) async fn erase(
     get,
     path = "/api/privacy/customers/{receiptId}",
     tag = "Privacy",
-    params(("receiptId" = String, Path, description = "The id that the erasure was answered with")),
+    params(("receiptId" = String, Path, format = "uuid", description = "The id that the erasure was answered with", example = "3f1d2c5e-0b5a-4c1e-9f0e-2d8a7b6c5d4e")),
     security(("apiKey" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The receipt", body = ReceiptFound),

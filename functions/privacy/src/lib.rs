@@ -9,8 +9,9 @@ pub mod worker;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
+use shoptrail_domain::schema::require_one_of;
 use shoptrail_edge::{App, gate};
-use utoipa::OpenApi;
+use utoipa::{Modify, OpenApi};
 
 /// The function's routes.
 pub fn router(app: App) -> Router {
@@ -30,9 +31,19 @@ pub fn router(app: App) -> Router {
     gate::gated(handlers, app)
 }
 
+/// What names a customer.
+struct NamesCustomer;
+
+impl Modify for NamesCustomer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let fields = ["customerEmail", "customerId", "sessionId"];
+        require_one_of(document, "EraseCustomer", &fields);
+    }
+}
+
 /// The function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(
+#[openapi(modifiers(&NamesCustomer), paths(
     customers::erase,
     customers::receipt,
     requests::requests,

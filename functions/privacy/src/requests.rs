@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use shoptrail_domain::schema::StoreNameText;
 use shoptrail_domain::{ParseError, Reason, StoreName};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext, given};
@@ -30,10 +31,10 @@ const NO_REQUEST: &str = "There is no such data request";
 #[into_params(parameter_in = Query)]
 pub(crate) struct RequestsQuery {
     /// The store.
-    #[param(required = true, example = "my-store.myshopify.com")]
+    #[param(value_type = StoreNameText, required = true, example = "my-store.myshopify.com")]
     store_name: Option<String>,
-    /// How many to list, 100 at most.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    /// How many to list; 0 counts as 1, and what is more than 100 as 100.
+    #[param(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_usize, default = 50)]
     limit: Option<String>,
 }
 
@@ -43,6 +44,10 @@ pub(crate) struct RequestsQuery {
 #[into_params(parameter_in = Query)]
 pub(crate) struct RequestQuery {
     /// The `nextCursor` of the page before; without it the first page.
+    #[param(
+        pattern = "^(?:[a-z0-9.]{0,180}[.][0-9]{1,10})?$",
+        example = "00.0000000002.00001"
+    )]
     cursor: Option<String>,
 }
 
@@ -73,10 +78,10 @@ pub(crate) struct DataRequest {
     /// `running` or `done`.
     #[schema(value_type = String, example = "done")]
     status: PrivacyJobStatus,
-    #[schema(example = "2024-01-01T12:00:00.000Z")]
+    #[schema(format = DateTime, example = "2024-01-01T12:00:00.000Z")]
     created_at: String,
     /// `null` while it runs.
-    #[schema(example = "2024-01-01T12:00:03.000Z")]
+    #[schema(required = true, format = DateTime, example = "2024-01-01T12:00:03.000Z")]
     done_at: Option<String>,
 }
 
@@ -98,9 +103,10 @@ pub(crate) struct FoundData {
     request: DataRequest,
     /// What is stored of the customer, each with its `kind`; none while the request runs, and none any more after 30
     /// days.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, example = json!([{ "kind": "cart_event", "id": "cart-event-1704067200000-a3f9k2m", "store_name": "my-store.myshopify.com" }]))]
     records: Vec<Box<RawValue>>,
     /// Gives the next page; `null` at the end.
+    #[schema(required = true, example = "00.0000000002.00001")]
     next_cursor: Option<String>,
 }
 
@@ -156,7 +162,7 @@ pub(crate) async fn requests(
     get,
     path = "/api/privacy/requests/{requestId}",
     tag = "Privacy",
-    params(("requestId" = String, Path, description = "The request's id"), RequestQuery),
+    params(("requestId" = String, Path, format = "uuid", description = "The request's id", example = "3f1d2c5e-0b5a-8c1e-9f0e-2d8a7b6c5d4e"), RequestQuery),
     security(("apiKey" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "A page of what there is", body = RequestFound),

@@ -7,9 +7,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shoptrail_domain::email::Email;
 use shoptrail_domain::identifier::ExternalId;
 use shoptrail_domain::privacy::{ErasureMode, Person};
+use shoptrail_domain::schema::{EmailText, IdOrNumber, StoreNameText, TopicText};
 use shoptrail_domain::wire::{Object, Scalar};
 use shoptrail_domain::{ParseError, Reason, StoreName, json};
 use shoptrail_edge::error::ErrorBody;
@@ -29,7 +31,7 @@ const EVENT_IDS: [&str; 2] = ["x-shopify-event-id", "x-shopify-webhook-id"];
 #[schema(example = json!({ "shop_domain": "my-store.myshopify.com", "customer": { "id": 191167, "email": "jane@example.com", "phone": "555-625-1199" } }))]
 pub(crate) struct ComplianceWebhook {
     /// The store.
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = StoreNameText, required = true)]
     #[serde(default)]
     shop_domain: Scalar,
     /// The customer; absent where it is about the whole store.
@@ -37,20 +39,20 @@ pub(crate) struct ComplianceWebhook {
     #[serde(default)]
     customer: Object<WebhookCustomer>,
     /// Stands in a `customers/data_request` alone.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false, example = json!({ "id": 9_999 }))]
     #[serde(default)]
-    data_request: serde_json::Value,
+    data_request: Value,
 }
 
 /// A customer. What the phone number says is not needed: nothing is stored by it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(crate) struct WebhookCustomer {
     /// The customer's id: a string or a whole number.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     id: Scalar,
     /// The e-mail address.
-    #[schema(value_type = Option<String>, format = Email)]
+    #[schema(value_type = Option<EmailText>)]
     #[serde(default)]
     email: Scalar,
 }
@@ -68,13 +70,19 @@ pub(crate) struct WebhookAnswered {
 /// The job that a webhook made.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({ "jobId": "3f1d2c5e-0b5a-8c1e-9f0e-2d8a7b6c5d4e" }))]
 pub(crate) struct WebhookJob {
     /// Absent where there is nothing to do.
-    #[schema(format = "uuid", example = "3f1d2c5e-0b5a-8c1e-9f0e-2d8a7b6c5d4e")]
+    #[schema(
+        nullable = false,
+        format = "uuid",
+        example = "3f1d2c5e-0b5a-8c1e-9f0e-2d8a7b6c5d4e"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     job_id: Option<String>,
     /// `true` where the webhook had been delivered before; else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = true)]
     duplicate: Option<bool>,
 }
 
@@ -134,9 +142,9 @@ impl Topic {
     tag = "Privacy",
     request_body = ComplianceWebhook,
     params(
-        ("X-Shopify-Topic" = String, Header, description = "`customers/data_request`, `customers/redact` or `shop/redact`"),
-        ("X-Shopify-Event-Id" = Option<String>, Header, description = "Names the event: another delivery of it changes nothing"),
-        ("X-Shopify-Webhook-Id" = Option<String>, Header, description = "The same, where there is no `X-Shopify-Event-Id`"),
+        ("X-Shopify-Topic" = TopicText, Header, description = "What the webhook is about; it must fit the body"),
+        ("X-Shopify-Event-Id" = Option<String>, Header, description = "Names the event: another delivery of it changes nothing", example = "98880550-7158-44d4-b7cd-2c97c8a091b5"),
+        ("X-Shopify-Webhook-Id" = Option<String>, Header, description = "The same, where there is no `X-Shopify-Event-Id`", example = "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043"),
     ),
     security(("shopifyWebhook" = [])),
     responses(

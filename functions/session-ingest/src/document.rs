@@ -11,13 +11,13 @@ use shoptrail_edge::ApiError;
 const OPENAPI_JSON: &str = include_str!("../../../docs/openapi.json");
 
 /// The OpenAPI document.
-#[utoipa::path(get, path = "/openapi.json", tag = "Service", security(()), responses((status = 200, description = "This document", content_type = "application/json")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "Service", security(()), responses((status = 200, description = "This document", body = Object, content_type = "application/json", example = json!({ "openapi": "3.1.0" }))))]
 pub(crate) async fn openapi_json() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], OPENAPI_JSON)
 }
 
 /// The document as a page to read and to try.
-#[utoipa::path(get, path = "/docs", tag = "Service", security(()), responses((status = 200, description = "A page", content_type = "text/html")))]
+#[utoipa::path(get, path = "/docs", tag = "Service", security(()), responses((status = 200, description = "A page", body = String, content_type = "text/html", example = "<!DOCTYPE html>…")))]
 pub(crate) async fn docs() -> Html<&'static str> {
     Html(
         r#"<!DOCTYPE html>
@@ -44,9 +44,9 @@ pub(crate) async fn docs() -> Html<&'static str> {
     get,
     path = "/docs/{file}",
     tag = "Service",
-    params(("file" = String, Path, description = "A file of the page")),
+    params(("file" = String, Path, description = "A file of the page", example = "start.js")),
     security(()),
-    responses((status = 200, description = "The file"), (status = 404, description = "There is no such file", body = shoptrail_edge::error::ErrorBody)),
+    responses((status = 200, description = "The file", content((String = "text/javascript", example = json!("SwaggerUIBundle({ … });")), (String = "text/css", example = json!("body { … }")))), (status = 404, description = "There is no such file", body = shoptrail_edge::error::ErrorBody)),
 )]
 pub(crate) async fn docs_file(
     path: Result<Path<String>, PathRejection>,

@@ -18,6 +18,7 @@ pub(crate) struct Health {
     #[schema(example = "ok")]
     database: &'static str,
     /// The version of the code.
+    #[schema(example = "0.1.0")]
     version: &'static str,
 }
 
@@ -37,7 +38,8 @@ pub(crate) struct Liveness {
     security(()),
     responses(
         (status = 200, description = "The database answers", body = Health),
-        (status = 503, description = "The database does not answer", body = Health),
+        (status = 503, description = "The database does not answer", body = Health,
+            example = json!({ "status": "unhealthy", "database": "unavailable", "version": "0.1.0" })),
     ),
 )]
 pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {

@@ -29,9 +29,11 @@ pub(crate) struct Ingested {
     dropped: Vec<Dropped>,
     /// How many events were left out; present where `dropped` does not name all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 120)]
     dropped_total: Option<usize>,
     /// Why the message was not stored although it was understood; else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     data: Option<Refused>,
 }
 
@@ -72,7 +74,7 @@ impl Ingested {
     tag = "Sessions",
     request_body(
         description = "A snapshot of the session, or an envelope around `state`; also as `text/plain`",
-        content((SessionMessageBody = "application/json"), (String = "text/plain")),
+        content((SessionMessageBody = "application/json"), (SessionMessageBody = "text/plain")),
     ),
     security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
     responses(
@@ -128,10 +130,19 @@ pub(crate) async fn ingest(
     tag = "Sessions",
     request_body(
         description = "The same as of `POST /ingest`",
-        content((SessionMessageBody = "application/json"), (String = "text/plain")),
+        content((SessionMessageBody = "application/json"), (SessionMessageBody = "text/plain")),
     ),
     security((), ("apiKey" = []), ("bearer" = []), ("appProxy" = [])),
-    responses((status = 200, description = "The same as of `POST /ingest`", body = Ingested)),
+    responses(
+        (status = 200, description = "The same as of `POST /ingest`", body = Ingested),
+        (status = 400, description = "The message is malformed, or names no true session", body = ErrorBody),
+        (status = 401, description = "No credential where one is needed, or one that does not verify", body = ErrorBody),
+        (status = 403, description = "A credential for another store or scope, or an origin that is not allowed", body = ErrorBody),
+        (status = 413, description = "The body is over 256 KiB", body = ErrorBody),
+        (status = 415, description = "The body is neither JSON nor text", body = ErrorBody),
+        (status = 429, description = "Too many requests of this client, this key or this store", body = ErrorBody),
+        (status = 503, description = "The database is not available, or the route is switched off", body = ErrorBody),
+    ),
 )]
 #[expect(
     dead_code,

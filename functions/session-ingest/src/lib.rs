@@ -9,8 +9,9 @@ mod tracker;
 
 use axum::Router;
 use axum::routing::{get, post};
+use shoptrail_domain::schema::require_one_of;
 use shoptrail_edge::{App, gate, routes};
-use utoipa::OpenApi;
+use utoipa::{Modify, OpenApi};
 
 /// The function's routes.
 pub fn router(app: App) -> Router {
@@ -30,9 +31,18 @@ pub fn router(app: App) -> Router {
     gate::gated(handlers, app)
 }
 
+/// A message names its session, if only in its state.
+struct NamesSession;
+
+impl Modify for NamesSession {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        require_one_of(document, "SessionMessageBody", &["session", "state"]);
+    }
+}
+
 /// The function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(
+#[openapi(modifiers(&NamesSession), paths(
     ingest::ingest,
     ingest::events,
     session::session,

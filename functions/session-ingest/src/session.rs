@@ -3,6 +3,7 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
+use shoptrail_domain::schema::TrackerSession;
 use shoptrail_domain::session::{SessionId, SessionRecord};
 use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::error::ErrorBody;
@@ -13,7 +14,7 @@ use shoptrail_edge::{ApiError, App, RequestContext};
     get,
     path = "/sessions/{session}",
     tag = "Sessions",
-    params(("session" = String, Path, description = "The session's id")),
+    params(("session" = TrackerSession, Path, description = "The session's id")),
     security(("apiKey" = []), ("bearer" = [])),
     responses(
         (status = 200, description = "The session", body = SessionRecord),

@@ -18,11 +18,13 @@ pub const CANARY: &str = "canary";
 const UNLOGGED: [&str; 5] = [CANARY, "203.0.113.", "198.51.100.", "mozilla", "curl/"];
 /// What a key with the scope `read` asks for may hold a customer's data: that is what it is asked for. The API's
 /// documents have examples.
-const MAY_HOLD_DATA: [&str; 7] = [
+const MAY_HOLD_DATA: [&str; 9] = [
     "/sessions/",
     "/cart-tracking/events",
     "/cart-tracking/all",
     "/cart-tracking/customer/",
+    "/image-generations/all",
+    "/cart-tracking/analytics",
     "/privacy/requests/",
     "/openapi.json",
     "/docs",

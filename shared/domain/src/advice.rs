@@ -50,23 +50,34 @@ pub const TRIGGERS: [&str; 11] = [
 #[serde(try_from = "ProposedAdvice")]
 pub struct Advice {
     /// Whether to show a popup at all.
+    #[schema(example = true)]
     show_popup: bool,
     /// What the popup says: plain text, at most 120 characters; empty only without a popup.
-    #[schema(max_length = 120)]
+    #[schema(
+        max_length = 120,
+        example = "Your shirt is still in the cart. Questions about its size?"
+    )]
     message: String,
     /// Why, for the shop owner.
-    #[schema(max_length = 300)]
+    #[schema(
+        max_length = 300,
+        example = "7 items have been in the cart for a while."
+    )]
     reason: String,
     /// What kind of popup it is.
     category: Category,
     /// What set it off, as a name such as `items_in_cart`.
-    #[schema(max_length = 64, pattern = "^[a-z][a-z0-9_]*$")]
+    #[schema(
+        max_length = 64,
+        pattern = "^[a-z][a-z0-9_]*$",
+        example = "items_in_cart"
+    )]
     trigger: String,
     /// How sure the advisor is.
-    #[schema(minimum = 0, maximum = 1)]
+    #[schema(minimum = 0, maximum = 1, example = 0.92)]
     confidence: f64,
     /// How long to wait before the popup is shown, in milliseconds.
-    #[schema(maximum = 60000)]
+    #[schema(maximum = 60000, example = 2_000)]
     delay_ms: u32,
 }
 

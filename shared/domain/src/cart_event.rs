@@ -10,6 +10,10 @@ use crate::email::Email;
 use crate::event_fields::{EventFields, fingerprint};
 use crate::identifier::{EventId, ExternalId, SessionRef};
 use crate::limits::{ACTION_TYPE_CHARS, NAME_CHARS, PRODUCT_TITLE_CHARS, USER_AGENT_CHARS};
+use crate::schema::{
+    ActionTypeText, ConsentGiven, EmailText, EventIdText, IdOrNumber, SessionText, StoreNameText,
+    TimeText, WebUrlText,
+};
 use crate::sender::Sender;
 use crate::web_url::WebUrl;
 use crate::wire::Scalar;
@@ -68,75 +72,75 @@ impl Default for ActionType {
 }))]
 pub struct TrackCartEvent {
     /// The store: its domain, its bare name or its address in Shopify's admin.
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = StoreNameText, required = true)]
     #[serde(default)]
     pub store_name: Scalar,
     /// `add_to_cart` (default), `buy_now`, `remove_from_cart` or an own name of `[a-z0-9_:.-]`.
-    #[schema(value_type = Option<String>, max_length = 100)]
+    #[schema(value_type = Option<ActionTypeText>)]
     #[serde(default)]
     pub action_type: Scalar,
     /// A string or a whole number; `gid://shopify/Product/123` is `123`.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub product_id: Scalar,
     /// Cut at 500 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Linen shirt")]
     #[serde(default)]
     pub product_title: Scalar,
     /// Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub product_url: Scalar,
     /// A string or a whole number.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub variant_id: Scalar,
     /// A string or a whole number.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub customer_id: Scalar,
     /// Kept in lower case.
-    #[schema(value_type = Option<String>, format = Email, max_length = 254)]
+    #[schema(value_type = Option<EmailText>)]
     #[serde(default)]
     pub customer_email: Scalar,
     /// Cut at 255 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Jane")]
     #[serde(default)]
     pub customer_first_name: Scalar,
     /// Cut at 255 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Doe")]
     #[serde(default)]
     pub customer_last_name: Scalar,
     /// Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub generated_image_url: Scalar,
     /// Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub person_image_url: Scalar,
     /// Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub clothing_image_url: Scalar,
     /// Cut at 1,024 characters; the header `User-Agent` when absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, example = "Mozilla/5.0")]
     #[serde(default)]
     pub user_agent: Scalar,
     /// The shopper's session.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<SessionText>)]
     #[serde(default)]
     pub session_id: Scalar,
     /// Idempotency key (also the header `Idempotency-Key`): 8 to 64 of `[A-Za-z0-9_-]`.
-    #[schema(value_type = Option<String>, min_length = 8, max_length = 64)]
+    #[schema(value_type = Option<EventIdText>)]
     #[serde(default)]
     pub event_id: Scalar,
     /// The client's time: ISO 8601 or milliseconds since 1970.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<TimeText>)]
     #[serde(default)]
     pub occurred_at: Scalar,
     /// `false`, or an object whose `analytics` is `false`: the event is not stored.
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Option<ConsentGiven>)]
     #[serde(default)]
     pub consent: Value,
 }

@@ -1,10 +1,12 @@
 //! The first and the last moment of what is asked for, out of days and points in time.
 
-use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveTime, TimeZone as _};
-use chrono_tz::{GapInfo, Tz};
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::day_range::day;
 use crate::error::Problems;
+use crate::query::given;
 use crate::{Reason, Timestamp};
 
 /// A range of time, open at either end where nothing is said.
@@ -20,7 +22,7 @@ pub(crate) struct DateBounds {
 #[derive(Debug, Clone, Copy)]
 enum Bound {
     /// A whole day of the zone.
-    Day(NaiveDate),
+    Day(Date),
     /// One millisecond.
     Moment(Timestamp),
 }
@@ -34,22 +36,106 @@ impl DateBounds {
         zone: Option<&str>,
         problems: &mut Problems,
     ) -> Self {
-        let start = problems.parameter("startDate", start, Bound::parse);
-        let end = problems.parameter("endDate", end, Bound::parse);
-        let zone = problems
-            .parameter("timezone", zone, parse_zone)
-            .unwrap_or(Tz::UTC);
-        let from = start.map(|bound| bound.first(zone));
-        let until = end.map(|bound| bound.after(zone));
-        let is_reversed = match (start, end) {
-            // Not by their moments: a day that the zone left out is an empty range, and no wrong one.
-            (Some(Bound::Day(start)), Some(Bound::Day(end))) => end < start,
-            _ => matches!((from, until), (Some(from), Some(until)) if until <= from),
-        };
-        if is_reversed {
+        let said = Said::parse(start, end, zone, problems);
+        if said.is_reversed() {
             problems.note::<()>("endDate", Err(Reason::EndBeforeStart));
         }
-        Self { from, until }
+        Self {
+            from: said.from(),
+            until: said.until(),
+        }
+    }
+}
+
+/// A range of time with both ends, in a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ZonedRange {
+    /// The first moment.
+    pub(crate) from: Timestamp,
+    /// The first moment that is too late. That is `from` itself where the zone left the day out that is asked for.
+    pub(crate) until: Timestamp,
+    /// Whose days they are.
+    pub(crate) zone: TimeZone,
+}
+
+impl ZonedRange {
+    /// The same as [`DateBounds::parse`], with both ends: without an end it is that of today, in the zone; without a
+    /// start the range has `default_days` days, the last one included. `None` where a problem was noted.
+    pub(crate) fn parse(
+        start: Option<&str>,
+        end: Option<&str>,
+        zone: Option<&str>,
+        now: Timestamp,
+        default_days: u32,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut said = Said::parse(start, end, zone, problems);
+        if said.is_wrong {
+            return None;
+        }
+        let today = day_of(now, &said.zone);
+        let last = said.end.map_or(today, |end| end.day_in(&said.zone));
+        said.end = said.end.or(Some(Bound::Day(today)));
+        said.start = said.start.or_else(|| {
+            let before = i64::from(default_days.saturating_sub(1)).days();
+            Some(Bound::Day(last.saturating_sub(before)))
+        });
+        if said.is_reversed() {
+            problems.note::<()>("endDate", Err(Reason::EndBeforeStart));
+            return None;
+        }
+        Some(Self {
+            from: said.from()?,
+            until: said.until()?,
+            zone: said.zone,
+        })
+    }
+}
+
+/// The parameters, each read for itself.
+struct Said {
+    start: Option<Bound>,
+    end: Option<Bound>,
+    zone: TimeZone,
+    /// Whether one of them could not be read.
+    is_wrong: bool,
+}
+
+impl Said {
+    fn parse(
+        start: Option<&str>,
+        end: Option<&str>,
+        zone: Option<&str>,
+        problems: &mut Problems,
+    ) -> Self {
+        let parsed_start = problems.parameter("startDate", start, Bound::parse);
+        let parsed_end = problems.parameter("endDate", end, Bound::parse);
+        let parsed_zone = problems.parameter("timezone", zone, parse_zone);
+        let is_wrong = |parameter, is_read: bool| given(parameter).is_some() && !is_read;
+        Self {
+            is_wrong: is_wrong(start, parsed_start.is_some())
+                || is_wrong(end, parsed_end.is_some())
+                || is_wrong(zone, parsed_zone.is_some()),
+            start: parsed_start,
+            end: parsed_end,
+            zone: parsed_zone.unwrap_or(TimeZone::UTC),
+        }
+    }
+
+    fn from(&self) -> Option<Timestamp> {
+        self.start.map(|bound| bound.first(&self.zone))
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        self.end.map(|bound| bound.after(&self.zone))
+    }
+
+    fn is_reversed(&self) -> bool {
+        match (self.start, self.end) {
+            // Not by their moments: a day that the zone left out is an empty range, and no wrong one.
+            (Some(Bound::Day(start)), Some(Bound::Day(end))) => end < start,
+            _ => matches!((self.from(), self.until()), (Some(from), Some(until)) if until <= from),
+        }
     }
 }
 
@@ -64,8 +150,16 @@ impl Bound {
         moment.map(Self::Moment).ok_or(Reason::NotADayOrTime)
     }
 
+    /// The day of the zone that it is, or that it lies in.
+    fn day_in(self, zone: &TimeZone) -> Date {
+        match self {
+            Self::Day(day) => day,
+            Self::Moment(at) => day_of(at, zone),
+        }
+    }
+
     /// The first moment of it.
-    fn first(self, zone: Tz) -> Timestamp {
+    fn first(self, zone: &TimeZone) -> Timestamp {
         match self {
             Self::Day(day) => start_of(day, zone),
             Self::Moment(at) => at,
@@ -73,33 +167,43 @@ impl Bound {
     }
 
     /// The first moment after it.
-    fn after(self, zone: Tz) -> Timestamp {
+    fn after(self, zone: &TimeZone) -> Timestamp {
         match self {
             // The calendar ends long after the last day that can be written.
-            Self::Day(day) => start_of(day.succ_opt().unwrap_or(day), zone),
+            Self::Day(day) => start_of(day.tomorrow().unwrap_or(day), zone),
             Self::Moment(at) => at.plus_millis(1),
         }
     }
 }
 
-fn parse_zone(text: &str) -> Result<Tz, Reason> {
-    text.parse().map_err(|_| Reason::NotATimeZone)
+fn parse_zone(text: &str) -> Result<TimeZone, Reason> {
+    TimeZone::get(text).map_err(|_| Reason::NotATimeZone)
+}
+
+/// The day that the zone's clocks show at a moment.
+pub(crate) fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
+    local(at, zone).date()
+}
+
+/// What the zone's clocks show at a moment.
+pub(crate) fn local(at: Timestamp, zone: &TimeZone) -> DateTime {
+    zone.to_datetime(at.to_jiff())
 }
 
 /// When a day begins: at midnight; at the first of two where the zone's clocks show it twice; and where they leave it
 /// out, at the moment at which they go on.
-fn start_of(day: NaiveDate, zone: Tz) -> Timestamp {
-    let midnight = day.and_time(NaiveTime::MIN);
-    let start = match zone.from_local_datetime(&midnight) {
-        MappedLocalTime::Single(start) => Some(start),
-        MappedLocalTime::Ambiguous(one, other) => Some(one.min(other)),
-        MappedLocalTime::None => GapInfo::new(&midnight, &zone).and_then(|gap| gap.end),
+pub(crate) fn start_of(day: Date, zone: &TimeZone) -> Timestamp {
+    let midnight = zone.to_ambiguous_timestamp(day.to_datetime(Time::midnight()));
+    let is_left_out = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+    let earlier = midnight.earlier().unwrap_or(jiff::Timestamp::MAX);
+    let start = if is_left_out {
+        // What the offset behind the gap makes of midnight lies before it.
+        let changes = zone.following(earlier).next();
+        changes.map_or(earlier, |change| change.timestamp())
+    } else {
+        earlier
     };
-    let millis = start.as_ref().map_or_else(
-        || midnight.and_utc().timestamp_millis(),
-        DateTime::timestamp_millis,
-    );
-    Timestamp::from_millis(millis)
+    Timestamp::from_millis(start.as_millisecond())
 }
 
 #[cfg(test)]
@@ -222,16 +326,16 @@ mod tests {
 
     #[test]
     fn a_day_begins_where_the_clocks_of_its_zone_first_show_it() {
-        let first: NaiveDate = "2010-01-01".parse().unwrap();
-        for zone in chrono_tz::TZ_VARIANTS {
-            for day in first.iter_days().take(3 * 365) {
-                let start = start_of(day, zone).as_millis();
-                let shown = |millis| {
-                    let at = zone.timestamp_millis_opt(millis);
-                    at.unwrap().date_naive()
-                };
-                assert!(shown(start) >= day, "{zone} {day}");
-                assert!(shown(start - 1) < day, "{zone} {day}");
+        let first: Date = "2010-01-01".parse().unwrap();
+        let zones: Vec<_> = jiff::tz::db().available().collect();
+        assert!(zones.len() > 400, "{}", zones.len());
+        for name in zones {
+            let zone = TimeZone::get(name.as_str()).unwrap();
+            for day in first.series(1.day()).take(3 * 365) {
+                let start = start_of(day, &zone);
+                assert!(day_of(start, &zone) >= day, "{name} {day}");
+                let before = Timestamp::from_millis(start.as_millis() - 1);
+                assert!(day_of(before, &zone) < day, "{name} {day}");
             }
         }
     }

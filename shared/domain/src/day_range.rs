@@ -1,6 +1,7 @@
 //! A range of UTC days, as the read routes take it.
 
-use chrono::NaiveDate;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
 
 use crate::{ParseError, Reason, Timestamp};
 
@@ -32,9 +33,9 @@ impl DayRange {
         };
         let first = match start {
             Some(text) => parse_day("startDate", text)?,
-            None => last - chrono::Days::new(u64::from(default_days.saturating_sub(1))),
+            None => last.saturating_sub(i64::from(default_days.saturating_sub(1)).days()),
         };
-        let days = last.signed_duration_since(first).num_days();
+        let days = last.duration_since(first).as_secs() / 86_400;
         if !(0..i64::from(most_days)).contains(&days) {
             let reason = Reason::NotARange { days: most_days };
             return Err(ParseError::new("endDate", reason));
@@ -58,13 +59,15 @@ impl DayRange {
     }
 }
 
-fn parse_day(field: &'static str, text: &str) -> Result<NaiveDate, ParseError> {
+fn parse_day(field: &'static str, text: &str) -> Result<Date, ParseError> {
     day(text).ok_or_else(|| ParseError::new(field, Reason::NotADay))
 }
 
 /// Exactly `YYYY-MM-DD`, in the years that [`Timestamp`] knows.
-pub(crate) fn day(text: &str) -> Option<NaiveDate> {
-    let is_day = text.len() == "2026-01-31".len() && text >= "1971";
+pub(crate) fn day(text: &str) -> Option<Date> {
+    // The forms without hyphens are days as well, and what follows a day is not looked at.
+    let hyphens = text.match_indices('-').map(|(place, _)| place);
+    let is_day = text.len() == "2026-01-31".len() && hyphens.eq([4, 7]) && text >= "1971";
     text.parse().ok().filter(|_| is_day)
 }
 

@@ -75,6 +75,9 @@ pub enum Reason {
     /// None of the fields that name a customer.
     #[error("One of customerEmail, customerId and sessionId is required")]
     NoPerson,
+    /// More than one of the parameters that say whose journey it is.
+    #[error("Only one of sessionId, customerId and customerEmail may be given")]
+    SeveralPersons,
     /// No mode of erasing.
     #[error("Must be delete or anonymize")]
     NotAnErasureMode,
@@ -99,6 +102,12 @@ pub enum Reason {
     /// The range's end lies before its start.
     #[error("Must not lie before startDate")]
     EndBeforeStart,
+    /// Two spellings of one parameter that say different things.
+    #[error("Must be the same as {from} where both are given")]
+    Differs {
+        /// The other spelling.
+        from: &'static str,
+    },
     /// Not a whole number, or one outside the parameter's range.
     #[error("Must be a whole number from {min} to {max}")]
     NotANumberFrom {
@@ -113,6 +122,23 @@ pub enum Reason {
     /// Nothing that records are ordered by.
     #[error("Must be created_at, updated_at, action_type, product_id or variant_id")]
     NotAnOrder,
+    /// No format that cart events are exported in.
+    #[error("Must be csv, xlsx or ndjson")]
+    NotAnExportFormat,
+    /// Nothing that a range is divided into.
+    #[error("Must be day or hour")]
+    NotAnInterval,
+    /// More lies in a range than one answer can count.
+    #[error("More than {most} {what} lie in this range: shorten it")]
+    TooManyInRange {
+        /// What there is too much of, in the plural.
+        what: &'static str,
+        /// As many as can be counted.
+        most: usize,
+    },
+    /// Nothing that image generations are ordered by.
+    #[error("Must be created_at, updated_at, status, product_id or variant_id")]
+    NotAGenerationOrder,
     /// More events are asked for than one answer can count.
     #[error("More than {most} events match: narrow the range or the filters")]
     TooManyEvents {
@@ -181,6 +207,7 @@ impl ParseError {
             Reason::NotJson
             | Reason::EmptyBody
             | Reason::TooDeep
+            | Reason::TooManyInRange { .. }
             | Reason::TooManyEvents { .. } => self.reason.to_string(),
             _ => format!("{} is not valid", self.field),
         }

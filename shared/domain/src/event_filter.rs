@@ -10,6 +10,9 @@ use crate::email::Email;
 use crate::error::Problems;
 use crate::event_fields::fingerprint;
 use crate::identifier::{ExternalId, SessionRef};
+use crate::schema::{
+    ActionTypeText, DayOrTimeText, EmailText, IdText, SessionText, StoreNameText, TimeZoneText,
+};
 use crate::{ParseErrors, Reason, StoreName, Timestamp};
 
 /// Whose events are asked for, as text.
@@ -18,10 +21,10 @@ use crate::{ParseErrors, Reason, StoreName, Timestamp};
 #[into_params(parameter_in = Query)]
 pub struct EventOwnerQuery {
     /// The store; without it all that the key may see.
-    #[param(example = "my-store.myshopify.com")]
+    #[param(value_type = Option<StoreNameText>)]
     pub store_name: Option<String>,
     /// The customer's id, or a Shopify global id.
-    #[param(max_length = 255)]
+    #[param(value_type = Option<IdText>)]
     pub customer_id: Option<String>,
 }
 
@@ -31,29 +34,29 @@ pub struct EventOwnerQuery {
 #[into_params(parameter_in = Query)]
 pub struct EventFilterQuery {
     /// The product's id, or a Shopify global id.
-    #[param(max_length = 255)]
+    #[param(value_type = Option<IdText>)]
     pub product_id: Option<String>,
     /// The variant's id, or a Shopify global id.
-    #[param(max_length = 255)]
+    #[param(value_type = Option<IdText>)]
     pub variant_id: Option<String>,
     /// The customer's e-mail address, in any case.
-    #[param(max_length = 254, format = Email)]
+    #[param(value_type = Option<EmailText>)]
     pub customer_email: Option<String>,
     /// The session.
-    #[param(max_length = 255)]
+    #[param(value_type = Option<SessionText>)]
     pub session_id: Option<String>,
     /// Such as `add_to_cart`, `buy_now` or `remove_from_cart`.
-    #[param(max_length = 100)]
+    #[param(value_type = Option<ActionTypeText>)]
     pub action_type: Option<String>,
     /// The first day, `YYYY-MM-DD`, or the first moment, in ISO 8601. Without it everything that is kept; but for a key of
     /// all stores that names neither store, session, customer nor product, the 31 days before the end.
-    #[param(example = "2026-01-01")]
+    #[param(value_type = Option<DayOrTimeText>, example = "2026-01-01")]
     pub start_date: Option<String>,
     /// The last day, `YYYY-MM-DD`, or the last moment, in ISO 8601; both included.
-    #[param(example = "2026-12-31")]
+    #[param(value_type = Option<DayOrTimeText>, example = "2026-01-31")]
     pub end_date: Option<String>,
     /// The IANA time zone of the days; without it UTC.
-    #[param(example = "Europe/Berlin")]
+    #[param(value_type = Option<TimeZoneText>)]
     pub timezone: Option<String>,
 }
 

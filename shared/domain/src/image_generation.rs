@@ -7,13 +7,17 @@ use utoipa::ToSchema;
 use crate::email::Email;
 use crate::event_fields::{EventFields, fingerprint};
 use crate::identifier::{EventId, ExternalId, SessionRef};
+use crate::schema::{
+    ConsentGiven, EmailText, EventIdText, GenerationStatusText, IdOrNumber, SessionText,
+    StoreNameText, WebUrlText,
+};
 use crate::sender::Sender;
 use crate::web_url::WebUrl;
 use crate::wire::Scalar;
 use crate::{ParseErrors, Reason, StoreName};
 
 /// How far a generation is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationStatus {
     /// Asked for.
@@ -71,52 +75,52 @@ impl GenerationStatus {
 }))]
 pub struct TrackImageGeneration {
     /// The store: its domain, its bare name or its address in Shopify's admin.
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = StoreNameText, required = true)]
     #[serde(default)]
     pub store_name: Scalar,
     /// The try-on picture. Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub generated_image_url: Scalar,
     /// The person's picture. Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub person_image_url: Scalar,
     /// The garment's picture. Absolute, `http` or `https`.
-    #[schema(value_type = Option<String>, format = "uri", max_length = 4096)]
+    #[schema(value_type = Option<WebUrlText>)]
     #[serde(default)]
     pub clothing_image_url: Scalar,
     /// `pending`, `processing`, `completed` (default) or `failed`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<GenerationStatusText>)]
     #[serde(default)]
     pub status: Scalar,
     /// A string or a whole number; `gid://shopify/Product/123` is `123`.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub product_id: Scalar,
     /// A string or a whole number.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub variant_id: Scalar,
     /// A string or a whole number.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub customer_id: Scalar,
     /// Kept in lower case.
-    #[schema(value_type = Option<String>, format = Email, max_length = 254)]
+    #[schema(value_type = Option<EmailText>)]
     #[serde(default)]
     pub customer_email: Scalar,
     /// The shopper's session.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<SessionText>)]
     #[serde(default)]
     pub session_id: Scalar,
     /// Idempotency key (also the header `Idempotency-Key`): 8 to 64 of `[A-Za-z0-9_-]`. Another status of the same
     /// generation is another message, with another key.
-    #[schema(value_type = Option<String>, min_length = 8, max_length = 64)]
+    #[schema(value_type = Option<EventIdText>)]
     #[serde(default)]
     pub event_id: Scalar,
     /// `false`, or an object whose `analytics` is `false`: the generation is not stored.
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Option<ConsentGiven>)]
     #[serde(default)]
     pub consent: Value,
 }

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod advice;
+pub mod analytics;
 pub mod cart_event;
 pub mod cart_event_batch;
 mod consent;
@@ -12,14 +13,18 @@ pub mod email;
 pub mod error;
 mod event_fields;
 pub mod event_filter;
+pub mod export;
+pub mod generation_filter;
 pub mod identifier;
 pub mod image_generation;
+pub mod journey;
 pub mod json;
 pub mod limits;
 pub mod paging;
 pub mod privacy;
 pub mod query;
 pub mod refusal;
+pub mod schema;
 pub mod sender;
 pub mod session;
 pub mod store_name;

@@ -51,10 +51,22 @@ pub const EVENT_STRING_CHARS: usize = 1_024;
 pub const EVENT_BYTES: usize = 16 * 1024;
 /// Event types that a session's totals name; events of further types are counted in the sum alone.
 pub const EVENT_TYPES_PER_SESSION: usize = 100;
+/// Products whose views a session names: a long visit looks at some dozens, and with the longest of ids these take a
+/// quarter of an item of the database.
+pub const PRODUCTS_PER_SESSION: usize = 100;
 /// Events that one answer names as dropped; beyond them it says how many there were.
 pub const DROPPED_NAMED: usize = 100;
 /// The largest whole number that JavaScript holds exactly; carts and times are capped there.
 pub const SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Items of one journey: more than a person reads, and what the longest visits leave.
+pub const JOURNEY_ITEMS: usize = 2_000;
+/// Bytes of what the items of a journey say, as JSON: an answer of a Lambda is at most 6 MB, in which quotes and
+/// backslashes count twice.
+pub const JOURNEY_BYTES: usize = 2_500_000;
+/// Sessions of one customer whose journey is shown, the newest ones: a customer who comes every week comes that often in
+/// the 90 days for which sessions are kept, and each costs some requests.
+pub const JOURNEY_SESSIONS: usize = 20;
 
 /// Records of one page: one `BatchGetItem` fetches them.
 pub const PAGE_RECORDS: usize = 100;

@@ -7,6 +7,7 @@ use crate::error::Problems;
 use crate::event_filter::Direction;
 use crate::limits::{EVENTS_COLLECTED, PAGE_RECORDS};
 use crate::query::{given, number};
+use crate::schema::CursorText;
 use crate::{ParseErrors, Reason};
 
 /// Records of one page where the request names no number.
@@ -24,6 +25,7 @@ pub struct CursorPageQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
     pub limit: Option<String>,
     /// The `nextCursor` of the page before; without it the first page.
+    #[param(value_type = Option<CursorText>)]
     pub cursor: Option<String>,
 }
 
@@ -76,15 +78,34 @@ pub struct NumberedPageQuery {
     pub order_direction: Option<String>,
 }
 
+/// Which of the numbered pages of image generations to give, as text.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
+pub struct GenerationPageQuery {
+    /// The page; past the last one there are no records.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100_000, default = 1)]
+    pub page: Option<String>,
+    /// Records of a page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 50)]
+    pub limit: Option<String>,
+    /// What the records are ordered by, `created_at` by default. Those without such a field are the smallest.
+    #[param(value_type = Option<GenerationOrderBy>, inline)]
+    pub order_by: Option<String>,
+    /// `ASC` or `DESC`, the default; in any case.
+    #[param(value_type = Option<Direction>, inline)]
+    pub order_direction: Option<String>,
+}
+
 /// One of the numbered pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NumberedPage {
+pub struct NumberedPage<O = OrderBy> {
     /// Its number; the first one is 1.
     pub page: usize,
     /// Records of a page.
     pub limit: usize,
     /// What comes first.
-    pub order_by: OrderBy,
+    pub order_by: O,
     /// Which end of it comes first.
     pub direction: Direction,
 }
@@ -96,13 +117,45 @@ impl NumberedPage {
     ///
     /// All that break a rule.
     pub fn parse(query: &NumberedPageQuery) -> Result<Self, ParseErrors> {
+        Self::read(query, OrderBy::parse)
+    }
+}
+
+impl NumberedPage<GenerationOrderBy> {
+    /// Reads the parameters of a page of image generations.
+    ///
+    /// # Errors
+    ///
+    /// All that break a rule.
+    pub fn parse_of_generations(query: &GenerationPageQuery) -> Result<Self, ParseErrors> {
+        let GenerationPageQuery {
+            page,
+            limit,
+            order_by,
+            order_direction,
+        } = query.clone();
+        let query = NumberedPageQuery {
+            page,
+            limit,
+            order_by,
+            order_direction,
+        };
+        Self::read(&query, GenerationOrderBy::parse)
+    }
+}
+
+impl<O: Default> NumberedPage<O> {
+    fn read(
+        query: &NumberedPageQuery,
+        parse_order: fn(&str) -> Result<O, Reason>,
+    ) -> Result<Self, ParseErrors> {
         let mut problems = Problems::default();
         let page = problems.parameter("page", query.page.as_deref(), |text| {
-            // As many pages as there can be events.
+            // As many pages as there can be records.
             number(text, 1, EVENTS_COLLECTED)
         });
         let limit = limit(query.limit.as_deref(), &mut problems);
-        let order_by = problems.parameter("orderBy", query.order_by.as_deref(), OrderBy::parse);
+        let order_by = problems.parameter("orderBy", query.order_by.as_deref(), parse_order);
         let direction = direction(query.order_direction.as_deref(), &mut problems);
         problems.into_result()?;
         Ok(Self {
@@ -141,6 +194,37 @@ impl OrderBy {
             "product_id" => Self::ProductId,
             "variant_id" => Self::VariantId,
             _ => return Err(Reason::NotAnOrder),
+        })
+    }
+}
+
+/// What numbered pages of image generations are ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "they are the records' own fields")]
+pub enum GenerationOrderBy {
+    #[default]
+    CreatedAt,
+    UpdatedAt,
+    Status,
+    ProductId,
+    VariantId,
+}
+
+impl GenerationOrderBy {
+    /// Takes the field's name.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotAGenerationOrder`].
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        Ok(match text.trim() {
+            "created_at" => Self::CreatedAt,
+            "updated_at" => Self::UpdatedAt,
+            "status" => Self::Status,
+            "product_id" => Self::ProductId,
+            "variant_id" => Self::VariantId,
+            _ => return Err(Reason::NotAGenerationOrder),
         })
     }
 }
@@ -204,6 +288,24 @@ mod tests {
                 Reason::NotADirection,
             ];
             assert_eq!(told, expected, "{page} {limit}");
+        }
+    }
+
+    #[test]
+    fn generations_are_ordered_by_what_they_have() {
+        let parse = |order_by: &str| {
+            NumberedPage::parse_of_generations(&GenerationPageQuery {
+                order_by: Some(order_by.into()),
+                limit: Some("7".into()),
+                ..GenerationPageQuery::default()
+            })
+        };
+        let page = parse(" status ").unwrap();
+        assert_eq!((page.order_by, page.limit), (GenerationOrderBy::Status, 7));
+        assert_eq!(parse("").unwrap().order_by, GenerationOrderBy::CreatedAt);
+        for wrong in ["action_type", "STATUS", "id"] {
+            let errors = parse(wrong).unwrap_err();
+            assert_eq!(errors.first().reason, Reason::NotAGenerationOrder);
         }
     }
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::email::Email;
 use crate::error::Problems;
 use crate::identifier::{ExternalId, SessionRef};
+use crate::schema::{EmailText, ErasureModeText, IdOrNumber, SessionText, StoreNameText};
 use crate::wire::Scalar;
 use crate::{ParseError, ParseErrors, Reason, StoreName};
 
@@ -16,23 +17,23 @@ use crate::{ParseError, ParseErrors, Reason, StoreName};
 #[schema(example = json!({ "storeName": "my-store.myshopify.com", "customerEmail": "jane@example.com", "mode": "delete" }))]
 pub struct EraseCustomer {
     /// The store.
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = StoreNameText, required = true)]
     #[serde(default)]
     pub store_name: Scalar,
     /// The customer's e-mail address.
-    #[schema(value_type = Option<String>, format = Email, max_length = 254)]
+    #[schema(value_type = Option<EmailText>)]
     #[serde(default)]
     pub customer_email: Scalar,
     /// The customer's id: a string or a whole number.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<IdOrNumber>)]
     #[serde(default)]
     pub customer_id: Scalar,
     /// A session.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<SessionText>)]
     #[serde(default)]
     pub session_id: Scalar,
     /// `delete` (default) or `anonymize`: events stay, without what tells whose they were.
-    #[schema(value_type = Option<ErasureMode>)]
+    #[schema(value_type = Option<ErasureModeText>)]
     #[serde(default)]
     pub mode: Scalar,
 }

@@ -1,25 +1,29 @@
 //! Points in time, in milliseconds.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use jiff::civil::Time;
+use jiff::fmt::temporal::{DateTimePrinter, Pieces};
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use crate::Reason;
 use crate::wire::Scalar;
 
-/// A point in time: whole milliseconds since 1970, UTC, within the years 1970 to 9999.
+/// A point in time: whole milliseconds since 1970, UTC, within the years 1970 to 9999 (to the day before its last one).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
-/// The last millisecond of the year 9999: four digits are all that ISO 8601 sorts by.
-const LAST_MILLIS: i64 = 253_402_300_799_999;
+/// 9999-12-30T22:00:00.999Z, the last millisecond of a year with four digits in every zone: more digits do not sort.
+pub(crate) const LAST_MILLIS: i64 = 253_402_207_200_999;
+/// Times as they are stored and sent.
+static ISO_8601: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// Below this a tracker's `ts` counts seconds: as milliseconds it would lie in 1973.
 const SECONDS_BELOW: f64 = 100_000_000_000.0;
 
 impl Timestamp {
-    /// The time `millis` after 1970; what lies outside the years 1970 to 9999 becomes their edge.
+    /// The time `millis` after 1970; what lies outside of what there is becomes its edge.
     #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(0, LAST_MILLIS))
@@ -58,9 +62,12 @@ impl Timestamp {
     /// ISO 8601, UTC, with milliseconds and `Z`: `2024-01-01T12:00:00.000Z`. Sorts by time.
     #[must_use]
     pub fn to_iso(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0)
-            .unwrap_or(DateTime::UNIX_EPOCH)
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        ISO_8601.timestamp_to_string(&self.to_jiff())
+    }
+
+    /// The same for the calendar's library.
+    pub(crate) fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX)
     }
 
     /// The UTC day: `2024-01-01`.
@@ -77,21 +84,20 @@ impl Timestamp {
     ///
     /// [`Reason::NotATime`].
     pub fn parse_iso(text: &str) -> Result<Self, Reason> {
-        let millis = DateTime::parse_from_rfc3339(text)
-            .map(|time| time.timestamp_millis())
-            .or_else(|_| {
-                text.parse::<NaiveDateTime>()
-                    .map(|time| time.and_utc().timestamp_millis())
-            })
-            .or_else(|_| {
-                text.parse::<NaiveDate>().map(|day| {
-                    day.and_time(chrono::NaiveTime::MIN)
-                        .and_utc()
-                        .timestamp_millis()
-                })
-            })
-            .map_err(|_| Reason::NotATime)?;
-        Self::exactly(millis)
+        let pieces = Pieces::parse(text).map_err(|_| Reason::NotATime)?;
+        // A zone's name may contradict the offset, and the years of six digits do not sort.
+        if pieces.time_zone_annotation().is_some() || text.as_bytes().get(4) != Some(&b'-') {
+            return Err(Reason::NotATime);
+        }
+        let offset = pieces
+            .offset()
+            .map_or(Offset::UTC, |offset| offset.to_numeric_offset());
+        let at = pieces
+            .date()
+            .to_datetime(pieces.time().unwrap_or(Time::midnight()));
+        // Only the year 9999 ends after the last time there is.
+        let at = offset.to_timestamp(at).unwrap_or(jiff::Timestamp::MAX);
+        Self::exactly(at.as_millisecond())
     }
 
     /// ISO 8601 or whole milliseconds since 1970, as `occurredAt` and `sentAt` come.
@@ -129,6 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_time_is_the_calendars() {
+        assert_eq!(LAST_MILLIS, jiff::Timestamp::MAX.as_millisecond());
+        let end_of_9999 = Timestamp::parse_iso("9999-12-31T23:59:59.9999999Z");
+        assert_eq!(end_of_9999, Ok(Timestamp(LAST_MILLIS)));
+    }
+
+    #[test]
     fn times_are_iso_8601_with_milliseconds() {
         assert_eq!(
             Timestamp::from_millis(1_704_110_400_000).to_iso(),
@@ -140,7 +153,7 @@ mod tests {
         );
         assert_eq!(
             Timestamp::from_millis(i64::MAX).to_iso(),
-            "9999-12-31T23:59:59.999Z"
+            "9999-12-30T22:00:00.999Z"
         );
         assert_eq!(
             Timestamp::from_millis(i64::MIN).to_iso(),
@@ -156,6 +169,8 @@ mod tests {
             "2024-01-01T12:00:00.000Z",
             "2024-01-01T13:00:00+01:00",
             "2024-01-01T12:00:00",
+            "2024-01-01 12:00:00.0004Z",
+            "2024-01-01t12:00z",
         ] {
             assert_eq!(Timestamp::parse_iso(text), noon, "{text}");
         }
@@ -169,6 +184,12 @@ mod tests {
             "2024-13-01T00:00:00Z",
             "1969-12-31T23:59:59Z",
             "+12024-01-01T00:00:00Z",
+            "+002024-01-01T00:00:00Z",
+            "-002024-01-01T00:00:00Z",
+            "20240101T120000Z",
+            "2024-01-01T12:00:00[Europe/Berlin]",
+            "2024-01-01T12:00:00+02:00[Europe/Berlin]",
+            "0000-01-01",
         ] {
             assert_eq!(Timestamp::parse_iso(text), Err(Reason::NotATime), "{text}");
         }

@@ -88,6 +88,7 @@ impl From<StoreError> for ApiError {
 pub struct ErrorBody {
     /// `false`, on the tracker's routes alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = false)]
     pub ok: Option<bool>,
     /// `error`.
     #[schema(example = "error")]
@@ -102,12 +103,15 @@ pub struct ErrorBody {
     #[schema(example = "VALIDATION_ERROR")]
     pub code: &'static str,
     /// The request's id, for asking about it.
+    #[schema(example = "JKJaXmPLvHcESHA=")]
     pub request_id: String,
     /// The first problem; on 400 alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub details: Option<FieldProblem>,
     /// All problems; on 400 alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub errors: Option<Vec<FieldProblem>>,
 }
 
@@ -132,21 +136,86 @@ impl From<&ParseError> for FieldProblem {
 }
 
 /// What an error says to the client.
-struct Answer {
-    status: StatusCode,
-    error: &'static str,
-    code: &'static str,
-    message: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) error: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
 }
 
-impl ApiError {
-    fn answer(&self) -> Answer {
-        let answer = |status, error, code, message: &str| Answer {
+impl Answer {
+    fn new(status: StatusCode, error: &'static str, code: &'static str, message: &str) -> Self {
+        Self {
             status,
             error,
             code,
             message: message.to_owned(),
-        };
+        }
+    }
+
+    /// The same key was used for something else.
+    pub(crate) fn conflict() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "Conflict",
+            "IDEMPOTENCY_CONFLICT",
+            "This eventId was used for another event",
+        )
+    }
+
+    /// The database does not answer, or not in time.
+    pub(crate) fn database_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service Unavailable",
+            "DATABASE_UNAVAILABLE",
+            "Database service unavailable",
+        )
+    }
+
+    /// The database does not do what it is asked.
+    pub(crate) fn database_error() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Server Error",
+            "DATABASE_ERROR",
+            "The database refused the request",
+        )
+    }
+
+    /// The same answer in other words.
+    pub(crate) fn saying(self, message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            ..self
+        }
+    }
+
+    /// The body that says so.
+    pub(crate) fn into_body(
+        self,
+        problems: Option<Vec<FieldProblem>>,
+        request_id: &str,
+        is_tracker: bool,
+    ) -> ErrorBody {
+        ErrorBody {
+            ok: is_tracker.then_some(false),
+            status: "error",
+            error: self.error,
+            message: self.message,
+            code: self.code,
+            request_id: request_id.to_owned(),
+            details: problems
+                .as_ref()
+                .and_then(|problems| problems.first().cloned()),
+            errors: problems,
+        }
+    }
+}
+
+impl ApiError {
+    pub(crate) fn answer(&self) -> Answer {
+        let answer = Answer::new;
         match self {
             Self::Invalid(errors) => answer(
                 StatusCode::BAD_REQUEST,
@@ -196,24 +265,9 @@ impl ApiError {
                 "DISABLED",
                 "This route is switched off for the moment",
             ),
-            Self::Store(error) if error.is_conflict() => answer(
-                StatusCode::CONFLICT,
-                "Conflict",
-                "IDEMPOTENCY_CONFLICT",
-                "This eventId was used for another event",
-            ),
-            Self::Store(error) if error.is_unavailable() => answer(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Service Unavailable",
-                "DATABASE_UNAVAILABLE",
-                "Database service unavailable",
-            ),
-            Self::Store(_) => answer(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Server Error",
-                "DATABASE_ERROR",
-                "The database refused the request",
-            ),
+            Self::Store(error) if error.is_conflict() => Answer::conflict(),
+            Self::Store(error) if error.is_unavailable() => Answer::database_unavailable(),
+            Self::Store(_) => Answer::database_error(),
             Self::Internal(_) => answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Server Error",
@@ -232,28 +286,13 @@ impl ApiError {
     /// The answer to a request with this id.
     #[must_use]
     pub fn to_response(&self, request_id: &str, is_tracker: bool) -> Response {
-        let Answer {
-            status,
-            error,
-            code,
-            message,
-        } = self.answer();
+        let answer = self.answer();
+        let status = answer.status;
         let problems: Option<Vec<FieldProblem>> = match self {
             Self::Invalid(errors) => Some(errors.iter().map(FieldProblem::from).collect()),
             _ => None,
         };
-        let body = ErrorBody {
-            ok: is_tracker.then_some(false),
-            status: "error",
-            error,
-            message,
-            code,
-            request_id: request_id.to_owned(),
-            details: problems
-                .as_ref()
-                .and_then(|problems| problems.first().cloned()),
-            errors: problems,
-        };
+        let body = answer.into_body(problems, request_id, is_tracker);
         (status, self.headers(), Json(body)).into_response()
     }
 

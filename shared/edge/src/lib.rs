@@ -1,6 +1,7 @@
 //! What lies between API Gateway and the domain: configuration, who may call, decoding, answers, CORS and
 //! telemetry. A function is a router of handlers behind [`gate`].
 
+pub mod accept_encoding;
 mod address;
 mod admission;
 pub mod clock;

@@ -1,5 +1,9 @@
 //! What the functions' OpenAPI documents share.
 
+mod completion;
+
+use serde_json::Value;
+use shoptrail_domain::schema;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -9,7 +13,13 @@ use crate::error::{ErrorBody, FieldProblem};
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(title = "Shoptrail", description = "Cart tracking, session ingest and Ask AI for Shopify storefronts."),
-    components(schemas(ErrorBody, FieldProblem)),
+    components(schemas(
+        ErrorBody, FieldProblem,
+        // Of parameters.
+        schema::ActionTypeText, schema::CursorText, schema::DayOrTimeText, schema::DayText, schema::EmailText,
+        schema::EventIdText, schema::IdText, schema::SessionText, schema::StoreNameText, schema::TimeZoneText,
+        schema::TopicText, schema::TrackerSession, schema::UserText,
+    )),
     tags(
         (name = "Cart tracking", description = "Add-to-cart and buy-now events."),
         (name = "Sessions", description = "Browsing sessions."),
@@ -50,5 +60,14 @@ impl Frame {
             ))),
         );
         document
+    }
+
+    /// A document of all functions with what their operations have in common: examples, errors, headers.
+    ///
+    /// # Errors
+    ///
+    /// Where a document is no JSON.
+    pub fn complete(document: &utoipa::openapi::OpenApi) -> serde_json::Result<Value> {
+        serde_json::to_value(document).map(completion::complete)
     }
 }

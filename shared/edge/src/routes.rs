@@ -190,7 +190,11 @@ pub const ROUTES: &[Route] = &[
     Route::read("/api/cart-tracking/events"),
     Route::read("/api/cart-tracking/all"),
     Route::read("/api/cart-tracking/customer/{customerId}/store/{storeName}"),
+    Route::read("/api/cart-tracking/analytics"),
+    Route::read("/api/cart-tracking/journey"),
+    Route::read("/api/cart-tracking/export"),
     Route::read("/api/cart-tracking/refusals"),
+    Route::read("/api/image-generations/all"),
     Route::post(
         "/ingest",
         Access::Tracker,
@@ -226,6 +230,8 @@ pub const ROUTES: &[Route] = &[
     Route::open("/openapi.json"),
     Route::open("/docs"),
     Route::open("/docs/{file}"),
+    Route::open("/dashboard"),
+    Route::open("/dashboard/{file}"),
     Route::open(TRACKER),
 ];
 

@@ -7,8 +7,7 @@ use shoptrail_domain::identifier::RecordId;
 
 use crate::privacy::EventTable;
 use crate::recording::{Batch, Recording, Stamp};
-use crate::tables::CREATED_AT_SHARDS;
-use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError};
+use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError, image_key};
 
 const OPERATION: &str = "record_cart_event";
 const BATCH_OPERATION: &str = "record_cart_events";
@@ -41,6 +40,9 @@ pub struct CartEventRecord {
     pub customer_last_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated_image_url: Option<String>,
+    /// What the generated picture is found by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person_image_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +80,8 @@ impl CartEventRecord {
             customer_first_name: event.customer_first_name.clone(),
             customer_last_name: event.customer_last_name.clone(),
             generated_image_url: event.generated_image_url.clone().map(Into::into),
+            image_key: (event.generated_image_url.as_ref())
+                .map(|url| image_key(&event.store_name, url)),
             person_image_url: event.person_image_url.clone().map(Into::into),
             clothing_image_url: event.clothing_image_url.clone().map(Into::into),
             user_agent: event.user_agent.clone(),
@@ -87,7 +91,7 @@ impl CartEventRecord {
             occurred_at: event.occurred_at.map(Timestamp::to_iso),
             created_at: stamp.created_at.clone(),
             updated_at: stamp.created_at.clone(),
-            created_bucket: format!("{}#{}", stamp.at.day(), stamp.drawn % CREATED_AT_SHARDS),
+            created_bucket: stamp.created_bucket(),
             expires_at: stamp.expires_at,
         }
     }

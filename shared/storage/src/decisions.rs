@@ -5,6 +5,8 @@
 //! tally are written in one transaction, under a version that only one writer can raise: of two requests of one
 //! session, both of which found a place left, one is told to look again.
 
+mod bulk;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};

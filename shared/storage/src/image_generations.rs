@@ -6,10 +6,11 @@ use shoptrail_domain::identifier::RecordId;
 use shoptrail_domain::image_generation::{GenerationStatus, ImageGeneration};
 
 use crate::privacy::EventTable;
-use crate::recording::{Recording, Stamp};
-use crate::{EventRecorded, Recorded, Store, StoreError};
+use crate::recording::{Batch, Recording, Stamp};
+use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError, image_key};
 
 const OPERATION: &str = "record_image_generation";
+const BATCH_OPERATION: &str = "record_image_generations";
 
 /// An item of `image_generations`; absent values are absent attributes, which keeps the indexes sparse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct ImageGenerationRecord {
     pub session_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated_image_url: Option<String>,
+    /// What the generated picture is found by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person_image_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,9 @@ pub struct ImageGenerationRecord {
     pub event_id: Option<String>,
     pub created_at: String,
     pub updated_at: String,
+    /// The day and one of its shards: the partition of `idx_created_at`. Empty in what is older than that index.
+    #[serde(default)]
+    pub created_bucket: String,
     /// Seconds since 1970.
     pub expires_at: i64,
 }
@@ -61,7 +68,9 @@ impl ImageGenerationRecord {
             event_id,
             ..
         } = generation.clone();
+        let key = |url| image_key(&store_name, url);
         Self {
+            image_key: generated_image_url.as_ref().map(key),
             id: stamp.id.to_string(),
             store_name: store_name.into(),
             status,
@@ -76,6 +85,7 @@ impl ImageGenerationRecord {
             event_id: event_id.map(|id| id.as_str().to_owned()),
             created_at: stamp.created_at.clone(),
             updated_at: stamp.created_at.clone(),
+            created_bucket: stamp.created_bucket(),
             expires_at: stamp.expires_at,
         }
     }
@@ -96,20 +106,54 @@ impl Store {
         retention_days: u32,
         random: impl FnMut() -> u128 + Send,
     ) -> Result<Recorded<EventRecorded>, StoreError> {
-        let recording = Recording {
-            operation: OPERATION,
-            table: EventTable::ImageGenerations,
-            new_id: RecordId::of_image_generation,
-            store_name: &generation.store_name,
-            customer_email: generation.customer_email.as_ref(),
-            customer_id: generation.customer_id.as_ref(),
-            session_id: generation.session_id.as_ref(),
-            event_id: generation.event_id.as_ref(),
-            fingerprint: &generation.fingerprint,
-            now,
-            retention_days,
-        };
+        let recording = recording(OPERATION, generation, now, retention_days);
         let record = |stamp: &Stamp| ImageGenerationRecord::new(generation, stamp);
         self.record_once(&recording, record, random).await
+    }
+
+    /// Stores generations, each once and each as of its own time, as [`Store::record_cart_events`] stores events.
+    ///
+    /// # Errors
+    ///
+    /// When none of them is known to be stored.
+    pub async fn record_image_generations(
+        &self,
+        generations: &[(ImageGeneration, Timestamp)],
+        retention_days: u32,
+        random: impl FnMut() -> u128 + Send,
+    ) -> Result<Vec<BatchOutcome>, StoreError> {
+        let recordings = generations
+            .iter()
+            .map(|(generation, at)| recording(BATCH_OPERATION, generation, *at, retention_days))
+            .collect();
+        let batch = Batch {
+            operation: BATCH_OPERATION,
+            table: EventTable::ImageGenerations,
+            recordings,
+        };
+        let record =
+            |index: usize, stamp: &Stamp| ImageGenerationRecord::new(&generations[index].0, stamp);
+        self.record_batch(&batch, record, random).await
+    }
+}
+
+fn recording<'a>(
+    operation: &'static str,
+    generation: &'a ImageGeneration,
+    now: Timestamp,
+    retention_days: u32,
+) -> Recording<'a> {
+    Recording {
+        operation,
+        table: EventTable::ImageGenerations,
+        new_id: RecordId::of_image_generation,
+        store_name: &generation.store_name,
+        customer_email: generation.customer_email.as_ref(),
+        customer_id: generation.customer_id.as_ref(),
+        session_id: generation.session_id.as_ref(),
+        event_id: generation.event_id.as_ref(),
+        fingerprint: &generation.fingerprint,
+        now,
+        retention_days,
     }
 }

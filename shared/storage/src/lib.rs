@@ -9,11 +9,14 @@ mod blob;
 mod cart_events;
 mod client;
 mod deadline;
+mod decision_reads;
 mod decisions;
 mod erasures;
 mod error;
 mod event_reads;
 mod image_generations;
+mod image_key;
+mod journey_reads;
 mod pepper;
 mod privacy;
 mod privacy_jobs;
@@ -23,8 +26,10 @@ mod refusals;
 mod replay;
 mod secrets;
 mod session_activity;
+mod session_reads;
 mod sessions;
 mod settings;
+mod store_range;
 pub mod tables;
 mod transactions;
 
@@ -41,11 +46,17 @@ pub use api_keys::ApiKeyRecord;
 pub use cart_events::CartEventRecord;
 pub use client::{Credentials, StoreConfig};
 pub use deadline::within;
+pub use decision_reads::DecisionSummary;
 pub use decisions::{DecisionRecord, PopupTally, SessionDecisions};
 pub use erasures::Recorded;
 pub use error::StoreError;
-pub use event_reads::{Collected, EventSummary, EventsPage, Position, SummaryFields};
+pub use event_reads::{
+    Collected, EventSummary, EventsPage, GenerationEvent, GenerationEvents, GenerationSummary,
+    Position, SummaryFields,
+};
 pub use image_generations::ImageGenerationRecord;
+pub use image_key::image_key;
+pub use journey_reads::Moments;
 pub use pepper::Pepper;
 pub use privacy_jobs::{
     Erased, ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus, PrivacyTask,
@@ -56,7 +67,8 @@ pub use refusals::RefusalDay;
 pub use replay::{ReplayProgress, Replayed};
 pub use secrets::SecretStore;
 pub use session_activity::SessionActivity;
-pub use sessions::{RecentSession, SessionMessageRecorded};
+pub use session_reads::SessionSummary;
+pub use sessions::{NewSession, RecentSession, SessionMessageRecorded};
 
 pub use tables::Table;
 

@@ -15,7 +15,7 @@ use shoptrail_domain::{StoreName, Timestamp};
 
 use crate::erasures::Trace;
 use crate::privacy::{EventTable, Item};
-use crate::tables::ID;
+use crate::tables::{CREATED_AT_SHARDS, ID};
 use crate::transactions::is_refused;
 use crate::{Recorded, Store, StoreError, expires_at};
 
@@ -63,6 +63,13 @@ pub(crate) struct Stamp {
     pub(crate) expires_at: i64,
     /// The random number in the id.
     pub(crate) drawn: u128,
+}
+
+impl Stamp {
+    /// The day and one of its shards: the partition of `idx_created_at`.
+    pub(crate) fn created_bucket(&self) -> String {
+        format!("{}#{}", self.at.day(), self.drawn % CREATED_AT_SHARDS)
+    }
 }
 
 impl Recording<'_> {

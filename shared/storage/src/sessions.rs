@@ -6,8 +6,12 @@
 //! | `part#…` | the rest of a state that is too large for one item |
 //! | `segment#…` | entries moved out of the state: their identities and, compressed, their content |
 //!
+//! What the session has reached lies in attributes of the head beside the state, by which a store's sessions are found.
+//!
 //! A message costs one read and one write, whatever the session already holds; and where its times
 //! reach into segments, one more read for each hundred of these, of which there are at most 512.
+
+mod bulk;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -22,7 +26,8 @@ use aws_sdk_dynamodb::types::{
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::access::Stores;
 use shoptrail_domain::session::{
-    Dropped, Entry, Merged, Segment, SessionId, SessionMessage, SessionRecord, SessionState,
+    Dropped, Entry, Merged, Milestones, Segment, SessionId, SessionMessage, SessionRecord,
+    SessionState,
 };
 
 use crate::erasures::Trace;
@@ -30,9 +35,18 @@ use crate::tables::{SESSION, SESSION_ITEM};
 use crate::transactions::has_code;
 use crate::{Recorded, Store, StoreError, blob, expires_at, is_alive};
 
+pub use bulk::NewSession;
+
 pub(crate) const HEAD: &str = "head";
-/// Bytes of state in one item: an item holds 400 KB, its other attributes and their names included.
-const PART_BYTES: usize = 380 * 1024;
+const STARTED_AT: &str = "started_at";
+const CHECKOUT_AT: &str = "checkout_at";
+const PRODUCT_IDS: &str = "product_ids";
+/// Bytes of state in one item: an item holds 400 KB, its other attributes and their names included, of which the products
+/// of a session may take 100.
+const PART_BYTES: usize = 290 * 1024;
+/// Seconds by which a message that comes soon after another does not put the session's expiry off: it stands in the
+/// indexes, each of which would cost a further write.
+const EXPIRY_STEP: i64 = 3_600;
 /// Keys in one `BatchGetItem`, as DynamoDB allows.
 const BATCH: usize = 100;
 /// The longest pause before a message that lost a race is merged anew, in ms.
@@ -62,6 +76,7 @@ pub struct RecentSession {
 #[derive(Debug, Default)]
 struct Head {
     state: SessionState,
+    milestones: Milestones,
     /// Whether there is one that has not expired.
     is_alive: bool,
     /// 0 where there is no head yet; that of an expired one goes on.
@@ -69,6 +84,7 @@ struct Head {
     /// Names the write that made this version.
     written_by: String,
     parts: usize,
+    expires_at: i64,
 }
 
 impl Store {
@@ -119,22 +135,23 @@ impl Store {
                         .find_segment_ids(OPERATION, session, &overlapping, now)
                         .await?;
                     let mut state = std::mem::take(&mut head.state);
+                    let mut milestones = std::mem::take(&mut head.milestones);
                     let merged = state.merge(message, &known, now);
-                    if !merged.changed {
+                    let is_new = milestones.reach(message, now);
+                    if !merged.changed && !is_new {
                         return Ok(Recorded::Stored(SessionMessageRecorded {
                             saved: false,
                             dropped: merged.dropped,
                         }));
                     }
-                    let items = self.encode(
-                        session,
-                        &state,
-                        &merged,
-                        &head,
-                        &write,
-                        expires_at(now, retention_days),
-                    )?;
-                    dropped = merged.dropped;
+                    let change = Change {
+                        state,
+                        milestones,
+                        merged,
+                    };
+                    let expires_at = expires_at(now, retention_days);
+                    let items = self.encode(session, &change, &head, &write, expires_at)?;
+                    dropped = change.merged.dropped;
                     match self.replace_head(OPERATION, items, head.version).await? {
                         Replaced::Yes => {
                             return Ok(Recorded::Stored(SessionMessageRecorded {
@@ -378,16 +395,26 @@ impl Store {
     fn encode(
         &self,
         session: &SessionId,
-        state: &SessionState,
-        merged: &Merged,
+        change: &Change,
         before: &Head,
         write: &str,
         expires_at: i64,
     ) -> Result<Writes, StoreError> {
         const OPERATION: &str = "encode_session";
+        let Change {
+            state,
+            milestones,
+            merged,
+        } = change;
         let version = before.version + 1;
         let body = blob::encode(state).map_err(|error| StoreError::unreadable(OPERATION, error))?;
         let mut chunks = body.chunks(PART_BYTES);
+        let is_soon = (before.expires_at..before.expires_at + EXPIRY_STEP).contains(&expires_at);
+        let expires_at = if before.is_alive && is_soon {
+            before.expires_at
+        } else {
+            expires_at
+        };
         let expires = AttributeValue::N(expires_at.to_string());
 
         let mut head = key(session, HEAD.to_owned());
@@ -401,6 +428,20 @@ impl Store {
         head.insert("body".into(), binary(chunks.next().unwrap_or_default()));
         if let Some(store) = state.store_name() {
             head.insert("store_name".into(), AttributeValue::S(store.to_string()));
+        }
+        let times = [
+            (STARTED_AT, milestones.started_at()),
+            (CHECKOUT_AT, milestones.checkout_at()),
+        ];
+        for (name, time) in times {
+            if let Some(time) = time {
+                head.insert(name.into(), AttributeValue::S(time.to_iso()));
+            }
+        }
+        if milestones.product_ids().len() > 0 {
+            let ids = milestones.product_ids();
+            let ids = ids.map(|id| AttributeValue::S(id.to_owned()));
+            head.insert(PRODUCT_IDS.into(), AttributeValue::L(ids.collect()));
         }
 
         let mut put = Vec::new();
@@ -564,6 +605,14 @@ impl Store {
     }
 }
 
+/// A session as a message leaves it.
+#[derive(Debug)]
+struct Change {
+    state: SessionState,
+    milestones: Milestones,
+    merged: Merged,
+}
+
 /// What one change writes, in one transaction.
 #[derive(Debug)]
 struct Writes {
@@ -591,7 +640,7 @@ fn lock_of(session: &SessionId) -> usize {
 
 fn decode_head(
     operation: &'static str,
-    item: Item,
+    mut item: Item,
     parts: Vec<Item>,
     now: Timestamp,
 ) -> Result<Head, StoreError> {
@@ -599,11 +648,12 @@ fn decode_head(
     let written_by = text(&item, "written_by").unwrap_or_default().to_owned();
     let is_alive = item_is_alive(&item, now);
     let mut head = Head {
-        state: SessionState::default(),
         is_alive,
         version,
         written_by,
         parts: parts.len(),
+        expires_at: number(&item, "expires_at").map_or(0, |seconds| seconds as i64),
+        ..Head::default()
     };
     if is_alive {
         let mut body = bytes(&item, "body").unwrap_or_default().to_vec();
@@ -612,8 +662,25 @@ fn decode_head(
         }
         head.state =
             blob::decode(&body).map_err(|error| StoreError::unreadable(operation, error))?;
+        head.milestones = decode_milestones(&mut item, &head.state);
     }
     Ok(head)
+}
+
+fn decode_milestones(item: &mut Item, state: &SessionState) -> Milestones {
+    let time = |name| Timestamp::parse_iso(text(item, name)?).ok();
+    let (started_at, checkout_at) = (time(STARTED_AT), time(CHECKOUT_AT));
+    let ids = match item.remove(PRODUCT_IDS) {
+        Some(AttributeValue::L(ids)) => ids,
+        _ => Vec::new(),
+    };
+    let ids = ids.into_iter().filter_map(|id| match id {
+        AttributeValue::S(id) => Some(id),
+        _ => None,
+    });
+    // A head of before there were milestones was first made when it was last changed, or earlier.
+    let started_at = started_at.unwrap_or_else(|| state.updated_at());
+    Milestones::new(Some(started_at), checkout_at, ids)
 }
 
 fn key(session: &SessionId, item: String) -> Item {

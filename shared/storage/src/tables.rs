@@ -17,10 +17,18 @@ pub const IDX_CUSTOMER_EMAIL: &str = "idx_customer_email";
 pub const IDX_PRODUCT_ID: &str = "idx_product_id";
 /// One session's journey.
 pub const IDX_SESSION_ID: &str = "idx_session_id";
-/// One store's events by date.
+/// One store's events, or its decisions, by date.
 pub const IDX_STORE_CREATED: &str = "idx_store_created";
 /// One customer, by id.
 pub const IDX_CUSTOMER_ID: &str = "idx_customer_id";
+
+/// What was done with one generated picture; sparse.
+pub const IDX_IMAGE_KEY: &str = "idx_image_key";
+
+/// One store's sessions by when they started.
+pub const IDX_STORE_STARTED: &str = "idx_store_started";
+/// One store's sessions by when they first reached checkout; sparse.
+pub const IDX_STORE_CHECKOUT: &str = "idx_store_checkout";
 
 /// Partition key of API keys, erasures and privacy jobs.
 pub const ID: &str = "id";

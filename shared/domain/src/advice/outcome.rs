@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::Problems;
+use crate::schema::{DecisionIdText, TrackerSession};
 use crate::session::SessionId;
 use crate::wire::Scalar;
 use crate::{ParseError, ParseErrors, Reason};
@@ -21,11 +22,11 @@ const DECISION_ID_FORM: &[u8] = b"ffffffff-ffff-ffff-ffff-ffffffffffff";
 }))]
 pub struct ReportOutcome {
     /// The session that was decided about.
-    #[schema(value_type = String, required = true, max_length = 128)]
+    #[schema(value_type = TrackerSession, required = true)]
     #[serde(default)]
     pub session: Scalar,
     /// The decision, by the `decisionId` of its answer.
-    #[schema(value_type = String, required = true, min_length = 36, max_length = 36)]
+    #[schema(value_type = DecisionIdText, required = true)]
     #[serde(default)]
     pub decision_id: Scalar,
     /// What became of it.

@@ -10,9 +10,11 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::SessionId;
+use super::milestones::Milestone;
 use crate::email::mask_addresses;
 use crate::error::Problems;
 use crate::limits::{EVENT_BYTES, EVENT_STRING_CHARS, SAFE_INTEGER};
+use crate::schema::{ConsentGiven, OptionalStoreName, OptionalTrackerSession, TimeText};
 use crate::text::cut_chars;
 use crate::wire::{Object, PageMap, Scalar};
 use crate::{ParseErrors, Reason, StoreName, Timestamp, consent};
@@ -30,44 +32,45 @@ use crate::{ParseErrors, Reason, StoreName, Timestamp, consent};
     }
 }))]
 pub struct SessionMessageBody {
-    /// 1 to 128 characters of `[A-Za-z0-9_.:-]`.
-    #[schema(value_type = String, max_length = 128)]
+    /// 1 to 128 characters of `[A-Za-z0-9_.:-]`; here, or in `state`.
+    #[schema(value_type = Option<OptionalTrackerSession>)]
     #[serde(default)]
     pub session: Scalar,
     /// The store that the session belongs to; the first one told stays.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<OptionalStoreName>)]
     #[serde(default)]
     pub store_name: Scalar,
     /// The message's number within the session.
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 18_446_744_073_709_551_615_usize)]
     #[serde(default)]
     pub seq: Scalar,
     /// The client's time of sending: ISO 8601 or milliseconds since 1970.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<TimeText>)]
     #[serde(default)]
     pub sent_at: Scalar,
     /// Why an envelope was sent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Value, required = false, example = "threshold_150")]
     #[serde(default)]
     pub reason: Value,
-    /// The client's time, in milliseconds or seconds since 1970.
-    #[schema(value_type = Option<f64>)]
+    /// The client's time, in milliseconds or seconds since 1970; what is no number counts as absent.
+    #[schema(value_type = Value, required = false, example = 1_712_345_680)]
     #[serde(default)]
     pub ts: Value,
-    /// How many items the cart holds (also `itemsoncart`).
+    /// How many items the cart holds (also `itemsoncart`); what is no number counts as absent.
     #[serde(default, alias = "itemsoncart")]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Value, required = false, example = 7)]
     pub items_in_cart: Value,
-    /// Milliseconds per page (also `timeonpage`).
+    /// Milliseconds per page (also `timeonpage`); what is no number counts as 0.
     #[serde(default, alias = "timeonpage")]
-    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({ "/cart": 9_876 }))]
     pub time_on_page: Object<PageMap<Value>>,
-    /// Events per page: objects with `type`, `ts` and whatever else.
-    #[schema(value_type = Option<BTreeMap<String, Vec<Object>>>)]
+    /// Lists of events by page: objects with `type`, `ts` and whatever else. What is none is left out and named in the
+    /// answer.
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({ "/cart": [{ "type": "view", "ts": 1_712_345_690_000_u64 }] }))]
     #[serde(default)]
     pub events: Object<PageMap<Value>>,
     /// `false`, or an object whose `analytics` is `false`: the message is not stored.
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Option<ConsentGiven>)]
     #[serde(default)]
     pub consent: Value,
     /// An envelope's content.
@@ -81,16 +84,16 @@ pub struct SessionMessageBody {
 #[schema(rename_all = "camelCase")]
 pub struct StateBody {
     /// The same session as the envelope's.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<OptionalTrackerSession>)]
     pub session: Scalar,
-    /// How many items the cart holds (also `itemsoncart`).
-    #[schema(value_type = Option<u64>)]
+    /// How many items the cart holds (also `itemsoncart`); what is no number counts as absent.
+    #[schema(value_type = Value, required = false, example = 2)]
     pub items_in_cart: Value,
     /// Milliseconds per page since the last envelope (also `timeonpage`).
-    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({ "/cart": 1_200 }))]
     pub time_on_page: Object<PageMap<Value>>,
     /// Events per page since the last envelope.
-    #[schema(value_type = Option<BTreeMap<String, Vec<Object>>>)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({ "/cart": [{ "type": "page_view", "ts": 1_712_345_678 }] }))]
     pub events: Object<PageMap<Value>>,
     /// What else it holds: two envelopes that differ in it are two.
     #[schema(ignore)]
@@ -203,18 +206,22 @@ pub(super) struct MessageEvent {
     pub(super) id: u64,
     /// The remaining fields, as the text of a JSON object with sorted keys.
     pub(super) fields: String,
+    /// What the session has reached with it, if anything.
+    pub(super) milestone: Option<Milestone>,
 }
 
 /// An event that was left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Dropped {
     /// The page, as the message named it (cut at 1,024 characters, e-mail addresses masked).
+    #[schema(example = "/cart")]
     pub page: String,
     /// Where the event stood in the page's list; absent where the whole page is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 3)]
     pub index: Option<usize>,
     /// The rule that was broken.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "Event must have a numeric ts")]
     pub reason: DropReason,
 }
 
@@ -452,6 +459,7 @@ fn parse_event(page: &str, index: usize, event: Value) -> Result<MessageEvent, D
     hash.number(at.as_millis() as f64);
     hash.object(&fields);
     let id = hash.finish();
+    let milestone = Milestone::of(&kind, &fields);
     fields.values_mut().for_each(cut_strings);
     let kind = cut_chars(&kind, EVENT_STRING_CHARS).to_owned();
     let fields = Value::Object(fields).to_string();
@@ -465,6 +473,7 @@ fn parse_event(page: &str, index: usize, event: Value) -> Result<MessageEvent, D
         at,
         id,
         fields,
+        milestone,
     })
 }
 

@@ -10,14 +10,18 @@
 //! | times of snapshots | maximum per page |
 //! | times of envelopes | sum over a set of distinct envelopes |
 //! | cart | the greatest stamp of (time, `seq`, count) |
-//! | pages, event types | the first ones of a fixed order of names, so that a limit cuts the same ones off |
+//! | pages, event types, products | the first ones of a fixed order of names, so that a limit cuts the same ones off |
 
 mod id;
 mod message;
+mod milestones;
+mod name;
 mod record;
 mod state;
 
 pub use id::SessionId;
 pub use message::{DropReason, Dropped, SessionMessage, SessionMessageBody, StateBody};
+pub use milestones::Milestones;
+pub(crate) use milestones::{is_product_view, product_id};
 pub use record::{SessionEvent, SessionRecord, Totals};
 pub use state::{Entry, Merged, Segment, SegmentInfo, SessionState};

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::message::{CartStamp, Times};
+use super::name::Name;
 use super::{DropReason, Dropped, SessionEvent, SessionId, SessionMessage, SessionRecord, Totals};
 use crate::limits::{
     EVENT_BYTES_PER_SESSION, EVENT_TYPES_PER_SESSION, EVENTS_PER_SESSION, PAGES_PER_SESSION,
@@ -32,28 +33,6 @@ const SEGMENT_ENTRIES: usize = 4_096;
 const SEGMENTS: usize = 512;
 /// Segments retired by one message, so that its transaction stays small.
 const RETIRED_AT_ONCE: usize = 20;
-
-/// A name in an order that depends on nothing but the names: shorter ones first. When there are more
-/// names than are kept, the same ones are kept whatever the order in which they came, and those that
-/// matter (`/`, `/cart`) are among them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Name(String);
-
-impl Ord for Name {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.cmp(&other.0))
-    }
-}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
 
 /// What is kept of one page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,6 +47,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Reads the next page of a stream.
+    pub(super) async fn read_page(&self, stream: &mut Stream) -> Result<(), StoreError> {
+        let after = self.after.as_ref();
+        stream
+            .read(&self.store, self.operation, &self.plan, after, self.now)
+            .await
+    }
+
     /// Reads a page of each of these streams.
     pub(super) async fn read(
         self: &Arc<Self>,
@@ -55,16 +63,7 @@ impl Reader {
         let reads = streams.into_iter().map(|mut stream| {
             let reader = Arc::clone(self);
             async move {
-                let Reader {
-                    store,
-                    operation,
-                    plan,
-                    after,
-                    now,
-                } = &*reader;
-                stream
-                    .read(store, operation, plan, after.as_ref(), *now)
-                    .await?;
+                reader.read_page(&mut stream).await?;
                 Ok(stream)
             }
         });

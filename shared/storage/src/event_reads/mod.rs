@@ -1,26 +1,34 @@
-//! Cart events, found by what they are like: by the best index for the question, and never by a scan.
+//! Cart events and image generations, found by what they are like: by the best index for the question, and never by a
+//! scan.
 
+mod belonging;
 mod index;
 mod merge;
 mod plan;
+mod question;
 mod stream;
 mod summary;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::event_filter::{Direction, EventFilter};
+use shoptrail_domain::generation_filter::GenerationFilter;
 
+pub use self::belonging::{GenerationEvent, GenerationEvents};
 use self::merge::{Merge, READS_AT_ONCE, Reader};
-use self::plan::Plan;
+use self::plan::{Plan, is_alive_item};
 use self::stream::{Entry, Stream};
-pub use self::summary::{Collected, EventSummary, SummaryFields};
+pub use self::summary::{Collected, EventSummary, GenerationSummary, SummaryFields};
+use self::summary::{GENERATION_FIELDS, Summary};
 use crate::cart_events::CartEventRecord;
+use crate::image_generations::ImageGenerationRecord;
 use crate::privacy::{EventTable, Item, READS, WIDTH, in_parallel, key_of, text};
 use crate::tables::ID;
-use crate::{Store, StoreError, is_alive};
+use crate::{Store, StoreError};
 
 /// A place in the list of events, which is ordered by time and, within one millisecond, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +72,7 @@ impl Store {
         let at = at
             .transpose()
             .map_err(|reason| StoreError::unreadable(OPERATION, reason))?;
-        let mut plan = Plan::for_page(filter, direction, at, now);
+        let mut plan = Plan::for_page(filter.into(), direction, at, now);
         let groups = std::mem::take(&mut plan.groups);
         let reader = self.reader(OPERATION, plan, after.cloned(), now);
         let limit = limit.max(1);
@@ -85,11 +93,25 @@ impl Store {
         fields: SummaryFields,
         most: usize,
         now: Timestamp,
-    ) -> Result<Collected, StoreError> {
-        const OPERATION: &str = "collect_cart_events";
-        let plan = Plan::for_all(filter, fields, now);
-        let reader = self.reader(OPERATION, plan, None, now);
-        self.in_time(OPERATION, Box::pin(collect(reader, most)))
+    ) -> Result<Collected<EventSummary>, StoreError> {
+        let plan = Plan::for_all(filter.into(), fields.attributes(), now);
+        self.collect("collect_cart_events", plan, most, now).await
+    }
+
+    /// The summaries of all image generations, the oldest first, unless there are more than `most`. Of all stores
+    /// together, without a user, they are those of as many days as [`Store::list_cart_events`] looks through.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::collect_cart_events`].
+    pub async fn collect_image_generations(
+        &self,
+        filter: &GenerationFilter,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Collected<GenerationSummary>, StoreError> {
+        let plan = Plan::for_all(filter.into(), GENERATION_FIELDS, now);
+        self.collect("collect_image_generations", plan, most, now)
             .await
     }
 
@@ -103,16 +125,49 @@ impl Store {
         ids: &[&str],
         now: Timestamp,
     ) -> Result<Vec<CartEventRecord>, StoreError> {
-        const OPERATION: &str = "find_cart_events";
+        self.find("find_cart_events", EventTable::CartEvents, ids, now)
+            .await
+    }
+
+    /// The image generations of these ids, in their order. Those that have expired or are not there are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::find_cart_events`].
+    pub async fn find_image_generations(
+        &self,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<Vec<ImageGenerationRecord>, StoreError> {
+        let table = EventTable::ImageGenerations;
+        self.find("find_image_generations", table, ids, now).await
+    }
+
+    async fn collect<T: Summary + Send>(
+        &self,
+        operation: &'static str,
+        plan: Plan,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Collected<T>, StoreError> {
+        let reader = self.reader(operation, plan, None, now);
+        self.in_time(operation, Box::pin(collect(reader, most)))
+            .await
+    }
+
+    async fn find<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        table: EventTable,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<Vec<T>, StoreError> {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        let find = async {
-            let items = self.read_events(OPERATION, ids).await?;
-            let records = items.into_iter().map(|item| to_record(OPERATION, item));
-            let mut records = records.collect::<Result<Vec<_>, _>>()?;
-            records.retain(|record| is_alive(record.expires_at, now));
-            Ok(records)
-        };
-        self.in_time(OPERATION, Box::pin(find)).await
+        let find = self.read_events(operation, table, ids);
+        let mut items = self.in_time(operation, Box::pin(find)).await?;
+        items.retain(|item| is_alive_item(item, now));
+        let records = items.into_iter().map(|item| to_record(operation, item));
+        records.collect()
     }
 
     fn reader(
@@ -135,6 +190,7 @@ impl Store {
     async fn read_events(
         &self,
         operation: &'static str,
+        table: EventTable,
         ids: Vec<String>,
     ) -> Result<Vec<Item>, StoreError> {
         let mut places = HashMap::with_capacity(ids.len());
@@ -146,7 +202,7 @@ impl Store {
         let reads = keys.chunks(READS).map(|keys| {
             let (store, keys) = (self.clone(), keys.to_vec());
             async move {
-                let table = store.event_table(EventTable::CartEvents);
+                let table = store.event_table(table);
                 store.batch_read(operation, table, keys).await
             }
         });
@@ -163,7 +219,8 @@ impl Reader {
     async fn judge(&self, entries: Vec<Entry>) -> Result<Vec<Item>, StoreError> {
         let mut items: Vec<Item> = if self.plan.needs_records {
             let ids = entries.into_iter().map(|entry| entry.at.id).collect();
-            self.store.read_events(self.operation, ids).await?
+            let table = self.plan.source.table;
+            self.store.read_events(self.operation, table, ids).await?
         } else {
             entries.into_iter().map(|entry| entry.item).collect()
         };
@@ -174,7 +231,7 @@ impl Reader {
 
 async fn page(mut merge: Merge, limit: usize) -> Result<EventsPage, StoreError> {
     let reader = Arc::clone(&merge.reader);
-    let mut records = Vec::new();
+    let mut records: Vec<CartEventRecord> = Vec::new();
     // Where the table has to filter, as many entries are read as one request gives, and then more and more.
     let mut least = if reader.plan.filters_records() {
         READS
@@ -207,14 +264,14 @@ async fn page(mut merge: Merge, limit: usize) -> Result<EventsPage, StoreError> 
     })
 }
 
-async fn collect(reader: Arc<Reader>, most: usize) -> Result<Collected, StoreError> {
+async fn collect<T: Summary>(reader: Arc<Reader>, most: usize) -> Result<Collected<T>, StoreError> {
     let plan = &reader.plan;
     let ranges = plan.groups.iter().flatten().cloned();
     // In no order, and as much at once as the database gives.
     let streams = ranges.map(|range| Stream::new(range, Direction::Ascending, None));
     let mut streams: VecDeque<Stream> = streams.collect();
     let mut entries: Vec<Entry> = Vec::new();
-    let mut found: Vec<EventSummary> = Vec::new();
+    let mut found: Vec<T> = Vec::new();
     while !streams.is_empty() {
         let some = streams.drain(..streams.len().min(READS_AT_ONCE)).collect();
         for mut stream in reader.read(some).await? {
@@ -228,7 +285,7 @@ async fn collect(reader: Arc<Reader>, most: usize) -> Result<Collected, StoreErr
         if !plan.needs_records || plan.filters_records() {
             let judged = reader.judge(std::mem::take(&mut entries)).await?;
             for item in judged {
-                found.push(EventSummary::from_item(reader.operation, item)?);
+                found.push(T::from_item(reader.operation, item)?);
             }
         }
         if found.len() + entries.len() > most {
@@ -236,14 +293,14 @@ async fn collect(reader: Arc<Reader>, most: usize) -> Result<Collected, StoreErr
         }
     }
     for item in reader.judge(entries).await? {
-        found.push(EventSummary::from_item(reader.operation, item)?);
+        found.push(T::from_item(reader.operation, item)?);
     }
-    found.sort_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id)));
+    found.sort_by(|a, b| a.place().cmp(&b.place()));
     // An entry that is replaced while its partition is read may be met twice.
-    found.dedup_by(|a, b| a.id == b.id);
+    found.dedup_by(|a, b| a.place() == b.place());
     Ok(Collected::All(found))
 }
 
-fn to_record(operation: &'static str, item: Item) -> Result<CartEventRecord, StoreError> {
+fn to_record<T: DeserializeOwned>(operation: &'static str, item: Item) -> Result<T, StoreError> {
     serde_dynamo::from_item(item).map_err(|error| StoreError::unreadable(operation, error))
 }

@@ -1,12 +1,11 @@
-//! How a filter is answered: by which index, from which of its partitions, and what is left to be filtered.
+//! How a question is answered: by which index, from which of its partitions, and what is left to be filtered.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shoptrail_domain::access::Stores;
-use shoptrail_domain::event_filter::{Direction, EventFilter};
-use shoptrail_domain::{StoreName, Timestamp};
+use shoptrail_domain::Timestamp;
+use shoptrail_domain::event_filter::Direction;
 
-use super::index::{self, EventIndex};
-use super::summary::{SUMMARY_FIELDS, SummaryFields};
+use super::index::{Index, Source};
+use super::question::{Condition, Question};
 use crate::is_alive;
 use crate::privacy::{Item, text};
 use crate::tables::CREATED_AT_SHARDS;
@@ -27,14 +26,15 @@ const IN_VALUES: usize = 100;
 const PIECES: usize = 8;
 const DAY_MS: i64 = 86_400_000;
 
-/// What is read for a filter.
+/// What is read for a question.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) index: &'static EventIndex,
+    pub(super) source: &'static Source,
+    pub(super) index: &'static Index,
     /// One group after the other, in the direction of the page; those of one group hold events of the same times.
     pub(super) groups: Vec<Vec<Range>>,
     /// Of every event that is asked for.
-    conditions: Vec<Condition>,
+    pub(super) conditions: Vec<Condition>,
     /// Whether the table has to be asked for the events whose ids the index gives.
     pub(super) needs_records: bool,
     /// The attributes of an entry that are of use; all where there are none here.
@@ -50,13 +50,6 @@ pub(super) struct Range {
     pub(super) between: [String; 2],
 }
 
-/// What an attribute must be: one of these values, which are sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Condition {
-    pub(super) attribute: &'static str,
-    pub(super) values: Vec<String>,
-}
-
 /// Milliseconds since 1970, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
@@ -67,20 +60,20 @@ struct Span {
 impl Plan {
     /// The plan for a page of whole records that begins at the time `at`, in this direction.
     pub(super) fn for_page(
-        filter: &EventFilter,
+        question: Question,
         direction: Direction,
         at: Option<Timestamp>,
         now: Timestamp,
     ) -> Self {
-        let mut span = Span::of(filter);
+        let mut span = Span::of(&question);
         let asked = span;
         match (at, direction) {
             (Some(at), Direction::Descending) => span.last = span.last.min(at.as_millis()),
             (Some(at), Direction::Ascending) => span.first = span.first.max(at.as_millis()),
             (None, _) => {}
         }
-        let index = choose(filter);
-        let mut groups = groups(index, filter, span, asked, now);
+        let index = question.index();
+        let mut groups = groups(index, &question, span, asked, now);
         if direction == Direction::Descending {
             groups.reverse();
         }
@@ -90,52 +83,65 @@ impl Plan {
             vec!["id", "created_at"]
         };
         Self {
+            source: question.source,
             index,
             groups,
-            conditions: conditions(filter),
+            conditions: question.conditions,
             needs_records: !index.is_whole(),
             fields,
         }
     }
 
-    /// The plan for the summaries of all events.
-    pub(super) fn for_all(filter: &EventFilter, fields: SummaryFields, now: Timestamp) -> Self {
-        let span = Span::of(filter);
-        let conditions = conditions(filter);
-        let needed = |index: &EventIndex| {
-            let is_filtered = conditions
-                .iter()
-                .all(|condition| index.holds(condition.attribute));
+    /// The plan for the summaries of all events, which have these attributes.
+    pub(super) fn for_all(question: Question, attributes: &[&'static str], now: Timestamp) -> Self {
+        let span = Span::of(&question);
+        let suffices = |index: &Index| {
             // Where all events name a customer's id, nobody asks for the address.
             let is_needless =
                 |field: &str| field == "customer_email" && index.partition == "customer_id";
-            let is_shown = SUMMARY_FIELDS
-                .iter()
-                .all(|field| index.holds(field) || is_needless(field));
-            let shows_variant = fields == SummaryFields::Common || index.holds("variant_id");
-            is_filtered && is_shown && shows_variant
+            let is_held = |field: &str| index.holds(field) || is_needless(field);
+            let mut conditions = question.conditions.iter();
+            conditions.all(|condition| index.holds(condition.attribute))
+                && attributes.iter().all(|field| is_held(field))
         };
-        let mut index = choose(filter);
-        if index == &index::STORE_CREATED && needed(&index::STORE_NAME) {
-            index = &index::STORE_NAME;
+        let mut index = question.index();
+        let narrow = question.source.store_summaries;
+        let narrow = narrow.filter(|narrow| narrow.partition == index.partition);
+        if let Some(narrow) = narrow.filter(|narrow| suffices(narrow)) {
+            index = narrow;
         }
-        let mut groups = groups(index, filter, span, span, now);
+        let mut groups = groups(index, &question, span, span, now);
         if index.partition == "store_name" {
             groups = cut(groups, index, span, now);
         }
-        let needs_records = !needed(index);
-        let mut shown = SUMMARY_FIELDS.to_vec();
-        shown.extend(["variant_id", "expires_at"]);
-        shown.retain(|field| index.holds(field));
-        if needs_records {
-            shown = vec!["id", "created_at"];
+        let needs_records = !suffices(index);
+        let mut fields = vec!["id", "created_at"];
+        if !needs_records {
+            let needed = ["expires_at"].into_iter().chain(
+                // What a condition is about is looked at once more.
+                (question
+                    .conditions
+                    .iter()
+                    .map(|condition| condition.attribute))
+                .chain(attributes.iter().copied()),
+            );
+            for field in needed.filter(|field| index.holds(field)) {
+                if !fields.contains(&field) {
+                    fields.push(field);
+                }
+            }
+            if index.holds_only(&fields) {
+                // What names nothing gives everything, and costs the local engine a third less.
+                fields.clear();
+            }
         }
         Self {
+            source: question.source,
             index,
             groups,
-            conditions,
+            conditions: question.conditions,
             needs_records,
-            fields: shown,
+            fields,
         }
     }
 
@@ -174,102 +180,49 @@ impl Plan {
                 found.is_ok()
             })
         };
-        let expires = item.get("expires_at").and_then(|value| match value {
-            AttributeValue::N(seconds) => seconds.parse().ok(),
-            _ => None,
-        });
-        expires.is_some_and(|expires| is_alive(expires, now)) && self.conditions.iter().all(holds)
+        is_alive_item(item, now) && self.conditions.iter().all(holds)
     }
 }
 
-/// The index that has the fewest entries for the filter: a session is smaller than a customer, who has done less than a
-/// product was looked at, and a store has many of each.
-fn choose(filter: &EventFilter) -> &'static EventIndex {
-    if filter.session_id.is_some() {
-        &index::SESSION_ID
-    } else if filter.customer_email.is_some() {
-        &index::CUSTOMER_EMAIL
-    } else if filter.customer_id.is_some() {
-        &index::CUSTOMER_ID
-    } else if filter.product_id.is_some() {
-        &index::PRODUCT_ID
-    } else if filter.stores == Stores::All {
-        &index::CREATED_AT
-    } else {
-        &index::STORE_CREATED
-    }
+/// Whether the item is still to be seen; what never expires is none of ours.
+pub(super) fn is_alive_item(item: &Item, now: Timestamp) -> bool {
+    let expires = item.get("expires_at").and_then(|value| match value {
+        AttributeValue::N(seconds) => seconds.parse().ok(),
+        _ => None,
+    });
+    expires.is_some_and(|expires| is_alive(expires, now))
 }
 
-/// What the filter names, by attribute.
-fn conditions(filter: &EventFilter) -> Vec<Condition> {
-    let stores = match &filter.stores {
-        Stores::All => None,
-        Stores::These(stores) => Some(Condition {
-            attribute: "store_name",
-            values: stores.iter().map(StoreName::to_string).collect(),
-        }),
-    };
-    let one = |attribute, value: Option<&str>| {
-        value.map(|value| Condition {
-            attribute,
-            values: vec![value.to_owned()],
-        })
-    };
-    let of = |id: &Option<shoptrail_domain::identifier::ExternalId>| {
-        id.as_ref().map(|id| id.as_str().to_owned())
-    };
-    let conditions = [
-        stores,
-        one("product_id", of(&filter.product_id).as_deref()),
-        one("variant_id", of(&filter.variant_id).as_deref()),
-        one("customer_id", of(&filter.customer_id).as_deref()),
-        one(
-            "customer_email",
-            filter.customer_email.as_ref().map(|email| email.as_str()),
-        ),
-        one(
-            "session_id",
-            filter.session_id.as_ref().map(|session| session.as_str()),
-        ),
-        one(
-            "action_type",
-            filter.action_type.as_ref().map(|action| action.as_str()),
-        ),
-    ];
-    conditions.into_iter().flatten().collect()
-}
-
-/// The parts of `index` that the filter reaches, the oldest first. `asked` is what the filter's own times span, of
+/// The parts of `index` that the question reaches, the oldest first. `asked` is what the question's own times span, of
 /// which `span` may be a rest.
 fn groups(
-    index: &EventIndex,
-    filter: &EventFilter,
+    index: &Index,
+    question: &Question,
     span: Span,
     asked: Span,
     now: Timestamp,
 ) -> Vec<Vec<Range>> {
-    let is_nothing = matches!(&filter.stores, Stores::These(stores) if stores.is_empty());
-    if is_nothing || span.is_empty() {
+    if question.is_about_nothing() || span.is_empty() {
         return Vec::new();
     }
-    if index == &index::CREATED_AT {
-        return days(span, asked, now);
+    if index.is_by_day() {
+        return days(index, span, asked, now);
     }
-    let partitions = conditions(filter)
+    let ranges = question
+        .partitions(index)
         .into_iter()
-        .find(|condition| condition.attribute == index.partition);
-    let ranges = partitions.into_iter().flat_map(|condition| {
-        let values = condition.values.into_iter();
-        values.map(|partition| Range {
-            partition,
-            between: span.between(index),
-        })
-    });
+        .flat_map(|condition| {
+            let values = condition.values.iter();
+            values.map(|partition| Range {
+                partition: partition.clone(),
+                between: span.between(index),
+            })
+        });
     vec![ranges.collect()]
 }
 
 /// The buckets of each day.
-fn days(span: Span, asked: Span, now: Timestamp) -> Vec<Vec<Range>> {
+fn days(index: &Index, span: Span, asked: Span, now: Timestamp) -> Vec<Vec<Range>> {
     let most_days = if asked.first == 0 {
         OPEN_DAYS
     } else {
@@ -288,7 +241,7 @@ fn days(span: Span, asked: Span, now: Timestamp) -> Vec<Vec<Range>> {
         let day = Timestamp::from_millis(day * DAY_MS).day();
         let shards = (0..CREATED_AT_SHARDS).map(|shard| Range {
             partition: format!("{day}#{shard}"),
-            between: span.between(&index::CREATED_AT),
+            between: span.between(index),
         });
         shards.collect()
     });
@@ -297,7 +250,7 @@ fn days(span: Span, asked: Span, now: Timestamp) -> Vec<Vec<Range>> {
 
 /// The same ranges in pieces of time, all in one group. The pieces are those of the time in which there are most
 /// likely events; what lies before and after belongs to the first and the last.
-fn cut(groups: Vec<Vec<Range>>, index: &EventIndex, span: Span, now: Timestamp) -> Vec<Vec<Range>> {
+fn cut(groups: Vec<Vec<Range>>, index: &Index, span: Span, now: Timestamp) -> Vec<Vec<Range>> {
     let stores = groups.iter().map(Vec::len).sum::<usize>();
     let pieces = i64::try_from(PIECES / stores.max(1)).unwrap_or(1);
     let likely = Span {
@@ -328,12 +281,12 @@ fn cut(groups: Vec<Vec<Range>>, index: &EventIndex, span: Span, now: Timestamp) 
 }
 
 impl Span {
-    fn of(filter: &EventFilter) -> Self {
+    fn of(question: &Question) -> Self {
         /// The last time that an id's 13 digits hold, in the year 2286.
         const LAST: i64 = 9_999_999_999_999;
-        let until = filter.until.map_or(i64::MAX, Timestamp::as_millis);
+        let until = question.until.map_or(i64::MAX, Timestamp::as_millis);
         Self {
-            first: filter.from.map_or(0, Timestamp::as_millis),
+            first: question.from.map_or(0, Timestamp::as_millis),
             last: LAST.min(until - 1),
         }
     }
@@ -343,8 +296,9 @@ impl Span {
     }
 
     /// The values of an index's sort key.
-    fn between(self, index: &EventIndex) -> [String; 2] {
+    fn between(self, index: &Index) -> [String; 2] {
         let times = [self.first, self.last].map(Timestamp::from_millis);
+        // Only cart events are found by their ids.
         if index.sort == "id" {
             let [first, last] = times.map(|time| format!("cart-event-{:013}", time.as_millis()));
             // `~` comes after everything that an id may end in.
@@ -357,6 +311,12 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
+    use shoptrail_domain::StoreName;
+    use shoptrail_domain::access::Stores;
+    use shoptrail_domain::event_filter::EventFilter;
+
+    use super::super::index::STORE_NAME;
+    use super::super::summary::SummaryFields;
     use super::*;
 
     fn now() -> Timestamp {
@@ -384,7 +344,12 @@ mod tests {
 
     /// The days that a page of all stores goes through.
     fn days_of(from: Option<&str>, until: Option<&str>, direction: Direction) -> Vec<String> {
-        let plan = Plan::for_page(&filter(Stores::All, from, until), direction, None, now());
+        let plan = Plan::for_page(
+            (&filter(Stores::All, from, until)).into(),
+            direction,
+            None,
+            now(),
+        );
         let day = |group: &Vec<Range>| {
             assert_eq!(group.len() as u128, CREATED_AT_SHARDS);
             group[0].partition.replace("#0", "")
@@ -415,7 +380,7 @@ mod tests {
         // Of the future there is what clocks differ by.
         let near = Timestamp::parse_iso("2026-02-28T23:58:00Z").unwrap();
         let plan = Plan::for_page(
-            &filter(Stores::All, None, None),
+            (&filter(Stores::All, None, None)).into(),
             Direction::Descending,
             None,
             near,
@@ -428,7 +393,7 @@ mod tests {
         let at = Timestamp::parse_iso("2026-02-10T12:00:00Z").unwrap();
         let whole = filter(one_store(), Some("2026-02-01"), Some("2026-03-01"));
         let between = |direction| {
-            let plan = Plan::for_page(&whole, direction, Some(at), now());
+            let plan = Plan::for_page((&whole).into(), direction, Some(at), now());
             plan.groups[0][0].between.join(" ")
         };
         assert_eq!(
@@ -441,7 +406,7 @@ mod tests {
         );
         // The bound of a walk stays that of the filter.
         let plan = Plan::for_page(
-            &filter(Stores::All, None, None),
+            (&filter(Stores::All, None, None)).into(),
             Direction::Descending,
             Some(at),
             now(),
@@ -459,8 +424,8 @@ mod tests {
             (Stores::These([].into()), None, None),
         ] {
             let filter = filter(stores, from, until);
-            let page = Plan::for_page(&filter, Direction::Descending, None, now());
-            let all = Plan::for_all(&filter, SummaryFields::Common, now());
+            let page = Plan::for_page((&filter).into(), Direction::Descending, None, now());
+            let all = Plan::for_all((&filter).into(), SummaryFields::Common.attributes(), now());
             let ranges = page.groups.iter().chain(&all.groups).flatten();
             assert_eq!(ranges.count(), 0, "{filter:?}");
         }
@@ -475,8 +440,8 @@ mod tests {
             (Some("2026-02-28T23:59:59.990Z"), Some("2026-03-01")),
         ] {
             let filter = filter(one_store(), from, until);
-            let plan = Plan::for_all(&filter, SummaryFields::Common, now());
-            assert_eq!(plan.index, &index::STORE_NAME);
+            let plan = Plan::for_all((&filter).into(), SummaryFields::Common.attributes(), now());
+            assert_eq!(plan.index, &STORE_NAME);
             let first = filter.from.map_or(0, Timestamp::as_millis);
             let last = filter
                 .until
@@ -511,7 +476,7 @@ mod tests {
                 session_id: Some(session),
                 ..filter(Stores::These(names.collect()), None, None)
             };
-            let plan = Plan::for_page(&filter, Direction::Descending, None, now());
+            let plan = Plan::for_page((&filter).into(), Direction::Descending, None, now());
             (plan.in_query().count(), plan.filters_records())
         };
         assert_eq!(stores(100), (1, false));

@@ -87,6 +87,10 @@ impl Stream {
         self.entries.pop_front()
     }
 
+    pub(super) fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.entries.into_iter()
+    }
+
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = Entry> {
         std::mem::take(&mut self.entries).into_iter()
     }
@@ -108,7 +112,7 @@ impl Stream {
         let mut query = store
             .client
             .query()
-            .table_name(&store.tables.cart_events)
+            .table_name(store.event_table(plan.source.table))
             .index_name(plan.index.name)
             .key_condition_expression("#partition = :partition AND #sort BETWEEN :first AND :last")
             .expression_attribute_names("#partition", plan.index.partition)

@@ -15,7 +15,7 @@ use crate::{Erased, Store, StoreError};
 /// Entries of an index in one page: what one `BatchGetItem` fetches, and what a step of a job takes on.
 const PAGE: i32 = 100;
 /// What tells, in an event, whose it was.
-const PERSONAL: [&str; 10] = [
+const PERSONAL: [&str; 11] = [
     "customer_email",
     "customer_first_name",
     "customer_last_name",
@@ -23,6 +23,7 @@ const PERSONAL: [&str; 10] = [
     "ip_address",
     "user_agent",
     "generated_image_url",
+    "image_key",
     "person_image_url",
     "clothing_image_url",
     "event_id",

@@ -21,7 +21,7 @@ const PART_BYTES: usize = 300_000;
 /// where JSON escapes them.
 const PAGES_IN_A_RECORD: usize = 40;
 /// Attributes of an event that serve the table and not the person.
-const INTERNAL: [&str; 2] = ["created_bucket", "expires_at"];
+const INTERNAL: [&str; 3] = ["created_bucket", "expires_at", "image_key"];
 
 impl Run<'_> {
     /// Takes the next step of a data request.

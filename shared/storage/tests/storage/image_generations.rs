@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use shoptrail_domain::Timestamp;
 use shoptrail_domain::privacy::ErasureMode;
+use shoptrail_domain::web_url::WebUrl;
+use shoptrail_domain::{StoreName, Timestamp};
 use shoptrail_local::testing::TestDb;
-use shoptrail_storage::{Recorded, tables};
+use shoptrail_storage::{Recorded, image_key, tables};
 
 use crate::support::{
-    DAYS, cart_event, erase, fifty_at_once, generate, image_generation, now, person, random,
-    run_to_end, store, track,
+    DAYS, all_items, cart_event, erase, fifty_at_once, generate, image_generation, now, person,
+    random, run_to_end, store, track,
 };
 
 const TABLE: &str = "image_generations";
@@ -70,13 +71,21 @@ async fn a_generation_is_found_by_every_index() {
         .unwrap()
         .item
         .unwrap();
-    let item: Value = serde_dynamo::from_item(item).unwrap();
+    let mut item: Value = serde_dynamo::from_item(item).unwrap();
+    let bucket = item["created_bucket"].take();
+    let bucket = bucket.as_str().unwrap();
+    assert!(bucket.starts_with("2025-06-15#"), "{bucket}");
+    assert_eq!(
+        found(&db, tables::IDX_CREATED_AT, "created_bucket", bucket).await,
+        [recorded.id.as_str()]
+    );
     assert_eq!(
         item,
         json!({
             "id": recorded.id, "store_name": "my-store.myshopify.com", "status": "pending", "product_id": "7", "variant_id": "8",
             "customer_id": "9", "customer_email": "jane@example.com", "session_id": "s-1",
             "generated_image_url": "https://img.example/1.png", "event_id": "key-12345",
+            "image_key": "6ed785b7726e3f24b8dc47ac78360b47", "created_bucket": null,
             "created_at": now().to_iso(), "updated_at": now().to_iso(), "expires_at": now().plus_days(DAYS).as_secs(),
         }),
         "what is absent is no attribute"
@@ -150,6 +159,30 @@ async fn an_id_that_is_taken_is_drawn_anew() {
         ids.insert(crate::support::stored(recorded.unwrap()).id);
     }
     assert_eq!(ids.len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_picture_that_was_made_anonymous_no_key_is_left() {
+    let db = TestDb::start().await;
+    let store = store(&db);
+    let url = "https://img.example/1.png";
+    let fields = json!({ "customerEmail": "jane@example.com", "generatedImageUrl": url });
+    track(&store, &cart_event(fields.clone())).await.unwrap();
+    generate(&store, &image_generation(fields)).await.unwrap();
+    let of_store = StoreName::parse("my-store").unwrap();
+    let key = image_key(&of_store, &WebUrl::parse(url).unwrap());
+    // In both tables, and in the indexes that hold it.
+    assert!(all_items(&db).await.matches(&key).count() >= 6);
+
+    let jane = person(json!({ "customerEmail": "jane@example.com" }));
+    erase(&store, "job", &jane, ErasureMode::Anonymize).await;
+    run_to_end(&store, "job").await;
+    assert_eq!(db.items(TABLE).await.len(), 1);
+    let left = all_items(&db).await;
+    assert!(
+        !left.contains(&key) && !left.contains("image_key"),
+        "{left}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A proxy in front of the engine that notes what is asked of the database, and what it costs.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -52,6 +53,13 @@ impl Recorder {
     pub(crate) fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
+}
+
+/// Without what was asked once more because the answer took too long, as on a busy machine.
+pub(crate) fn distinct(mut requests: Vec<Recorded>) -> Vec<Recorded> {
+    let mut seen = HashSet::new();
+    requests.retain(|request| seen.insert(request.body.to_string()));
+    requests
 }
 
 async fn serve(mut client: TcpStream, engine: String, noted: Arc<Mutex<Vec<Recorded>>>) {
