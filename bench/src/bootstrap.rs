@@ -182,6 +182,11 @@ impl Watched {
 
     /// Hands the function an event, and checks the answer's status.
     pub(crate) async fn invoke(&self, event: &Value, expected: u64) -> BenchResult<()> {
+        self.answer(event, expected).await.map(|_| ())
+    }
+
+    /// The same, for the whole answer.
+    pub(crate) async fn answer(&self, event: &Value, expected: u64) -> BenchResult<Value> {
         let answer = self
             .host
             .invoke(event)
@@ -192,7 +197,7 @@ impl Watched {
             })?;
         let found = answer["statusCode"].as_u64().unwrap_or_default();
         if found == expected {
-            Ok(())
+            Ok(answer)
         } else {
             Err(Failure::Answer {
                 function: self.name,

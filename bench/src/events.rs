@@ -89,6 +89,17 @@ fn cart_event() -> Value {
     })
 }
 
+/// What a key asks for by GET, with this query.
+pub(crate) fn read(path: &str, query: &str, key: &str) -> Value {
+    let mut event = post(path, "application/json", "");
+    event["routeKey"] = json!(format!("GET {path}"));
+    event["rawQueryString"] = json!(query);
+    event["headers"]["x-api-key"] = json!(key);
+    event["requestContext"]["http"]["method"] = json!("GET");
+    event["requestContext"]["routeKey"] = json!(format!("GET {path}"));
+    event
+}
+
 fn post(path: &str, content_type: &str, body: &str) -> Value {
     json!({
         "version": "2.0",

@@ -52,6 +52,15 @@ pub(crate) enum Failure {
     /// wrk printed no result.
     #[error("wrk printed no result: {0}")]
     Wrk(String),
+    /// A sample of data is no valid one, or could not be stored whole.
+    #[error("the sample data cannot be made")]
+    Sample,
+    /// The figures are not those of what was stored.
+    #[error("what was counted is not what was stored")]
+    Counted,
+    /// The engine did not take the sample data.
+    #[error("the engine does not take the sample data")]
+    Store(#[from] shoptrail_storage::StoreError),
     /// The gateway refused a request or broke off.
     #[error("the local gateway does not answer")]
     Http(#[from] reqwest::Error),

@@ -1,9 +1,11 @@
 //! The bench: what a cold start, an invocation and a byte of the functions cost against an empty one, and
 //! how many requests the local gateway takes. Prints ratios, not verdicts; see README.md beside it.
 
+mod analytics;
 mod bootstrap;
 mod callgrind;
 mod cold_start;
+mod counting;
 mod events;
 mod failure;
 mod gateway;
@@ -38,6 +40,8 @@ enum What {
     Throughput(throughput::Options),
     /// Zip size of each function, and its memory after a number of invocations
     Size(size::Options),
+    /// Time, memory and database requests of a store's analytics, as its events grow
+    Analytics(analytics::Options),
 }
 
 #[tokio::main]
@@ -60,5 +64,6 @@ async fn run(cli: Cli) -> BenchResult<()> {
         What::ColdStart(options) => cold_start::run(&release, &options).await,
         What::Throughput(options) => throughput::run(&release, &options).await,
         What::Size(options) => size::run(&release, &options).await,
+        What::Analytics(options) => analytics::run(&release, &options).await,
     }
 }

@@ -105,7 +105,7 @@ impl Write for Counted {
 }
 
 /// The most memory that a process has had so far, in bytes.
-fn peak_memory(pid: u32) -> BenchResult<u64> {
+pub(crate) fn peak_memory(pid: u32) -> BenchResult<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(io("the function's memory"))?;
     let peak = status.lines().find_map(|line| {
