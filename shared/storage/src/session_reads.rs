@@ -181,7 +181,7 @@ mod tests {
                 for order in [[one, other], [other, one]] {
                     let mut found = Found::new(1);
                     assert!(order.iter().all(|stage| found.merge((*stage).clone())));
-                    assert_eq!(found.in_order(), [other.clone()]);
+                    assert_eq!(found.in_order(), std::slice::from_ref(other));
                 }
             }
         }
