@@ -251,13 +251,9 @@ fn expected(events: &[CartEventRecord], filter: &EventFilter, direction: Directi
 /// What a read gives that has more time than an operation has: tests run beside each other, on an engine that is not
 /// optimized.
 pub(crate) async fn patiently<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> T {
-    for _ in 0..20 {
+    for _ in 0..5 {
         match read().await {
-            Err(error) if error.is_unavailable() => {
-                eprintln!("again: {error}");
-                // What was given up is still being answered.
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
+            Err(error) if error.is_unavailable() => eprintln!("again: {error}"),
             read => return read.unwrap(),
         }
     }
