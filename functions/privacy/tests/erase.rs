@@ -9,8 +9,8 @@ use shoptrail_edge::config::Deployment;
 use shoptrail_local::testing::{Fault, FaultProxy, TestDb, TestShop};
 
 use support::{
-    CUSTOMER, EMAIL, OTHER_EMAIL, STORE, erase, get, shop, traces, visit, webhook, with_key,
-    work_off,
+    CUSTOMER, EMAIL, OTHER_EMAIL, SESSION, STORE, erase, get, shop, traces, visit, webhook,
+    with_key, work_off,
 };
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn an_erased_customer_is_in_no_table_and_does_not_come_back() {
         data["erased"],
         json!({ "cartEvents": 2, "imageGenerations": 0, "sessions": 1, "decisions": 1, "other": 1 })
     );
-    for trace in [EMAIL, CUSTOMER, "s-1"] {
+    for trace in [EMAIL, CUSTOMER, SESSION] {
         assert!(traces(shop.db(), trace).await.is_empty(), "{trace}");
     }
     assert_eq!(
@@ -47,7 +47,7 @@ async fn an_erased_customer_is_in_no_table_and_does_not_come_back() {
         (200, &json!({ "refused": "erased" }))
     );
     let refused = shop
-        .post("/ingest", &json!({ "session": "s-1", "itemsInCart": 1 }))
+        .post("/ingest", &json!({ "session": SESSION, "itemsInCart": 1 }))
         .await;
     assert_eq!(
         (refused.status, &refused.json["data"]),
@@ -78,7 +78,7 @@ async fn anonymous_events_are_still_counted() {
     let body = json!({ "storeName": STORE, "customerId": 7_001_002_003_u64, "mode": "anonymize" });
     let answer = erase(&shop, &key, &body).await;
     assert_eq!(answer.json["data"]["erased"]["cartEvents"], 2, "{answer:?}");
-    for trace in [EMAIL, CUSTOMER, "s-1"] {
+    for trace in [EMAIL, CUSTOMER, SESSION] {
         assert!(traces(shop.db(), trace).await.is_empty(), "{trace}");
     }
     assert_eq!(
@@ -207,7 +207,7 @@ async fn a_key_may_be_a_bearer_token_and_the_path_may_lack_api() {
     let key = shop.create_key(&[Scope::Erase], &[STORE]).await;
     let request = Request::delete("/privacy/customers")
         .header("authorization", format!("Bearer {}", key.expose()));
-    let body = json!({ "storeName": STORE, "sessionId": "s-1" });
+    let body = json!({ "storeName": STORE, "sessionId": SESSION });
     assert_eq!(shop.send(request, &body).await.status, 200);
     let both = with_key(Request::delete("/privacy/customers?signature=00"), &key);
     assert_eq!(shop.send(both, &body).await.status, 401);

@@ -20,8 +20,8 @@ use shoptrail_storage::Store;
 use tower::ServiceExt as _;
 
 use support::{
-    CUSTOMER, EMAIL, OTHER_EMAIL, STORE, about_customer, get, shop, signature, traces, visit,
-    webhook, work_off,
+    CUSTOMER, EMAIL, OTHER_EMAIL, SESSION, STORE, about_customer, get, shop, signature, traces,
+    visit, webhook, work_off,
 };
 
 /// Sends these bytes to the function itself.
@@ -191,7 +191,7 @@ async fn a_customer_is_erased_after_the_answer() {
     let receipt = get(&shop, &path, &key).await;
     assert_eq!(receipt.json["data"]["status"], "done");
     assert_eq!(receipt.json["data"]["erased"]["cartEvents"], 2);
-    for trace in [EMAIL, CUSTOMER, "s-1"] {
+    for trace in [EMAIL, CUSTOMER, SESSION] {
         assert!(traces(shop.db(), trace).await.is_empty(), "{trace}");
     }
     assert!(!traces(shop.db(), OTHER_EMAIL).await.is_empty());

@@ -23,8 +23,11 @@ use shoptrail_local::testing::{SHOPIFY_API_SECRET, TestAnswer, TestDb, TestShop}
 pub(crate) const STORE: &str = "my-store.myshopify.com";
 pub(crate) const EMAIL: &str = "canary@example.com";
 pub(crate) const CUSTOMER: &str = "7001002003";
+/// The customer's session: a name that nothing else contains. "s-1" is also in "anonymous-1f3c…".
+pub(crate) const SESSION: &str = "visit-of-jane";
 /// What stays when the customer above goes.
 pub(crate) const OTHER_EMAIL: &str = "canary.other@example.com";
+const OTHER_SESSION: &str = "visit-of-other";
 /// Every table that an event or a person could stand in.
 const TABLES: [&str; 7] = [
     "cart_tracking_events",
@@ -83,7 +86,7 @@ pub(crate) fn about_customer() -> Value {
 /// Stores what the customer leaves in the shop, and something of another customer: two cart events each, one of them
 /// with a key, and a session with a decision.
 pub(crate) async fn visit(shop: &TestShop) {
-    for (email, session) in [(EMAIL, "s-1"), (OTHER_EMAIL, "s-2")] {
+    for (email, session) in [(EMAIL, SESSION), (OTHER_EMAIL, OTHER_SESSION)] {
         for event_id in [None, Some(format!("event-of-{session}"))] {
             let id = (email == EMAIL).then_some(CUSTOMER);
             let body = json!({
