@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -20,6 +21,9 @@ use tokio::task::JoinSet;
 
 use crate::engine::listen;
 
+/// How late an answer comes with [`Fault::Slow`].
+const SLOWNESS: Duration = Duration::from_millis(150);
+
 /// What the way to the database does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
@@ -30,6 +34,8 @@ pub enum Fault {
     Refuse,
     /// Connections are accepted and never answered.
     Hang,
+    /// All works, but every answer comes late, though within the time of one attempt.
+    Slow,
     /// Requests reach the database and take effect, and their answers are lost: the connection
     /// breaks instead. This is what makes a retry a repetition.
     LoseAnswer,
@@ -150,6 +156,7 @@ async fn run(
 async fn serve(stream: TcpStream, engine: SocketAddr, fault: Fault, lost: Arc<AtomicBool>) {
     let result = match fault {
         Fault::Pass => pass(stream, engine).await,
+        Fault::Slow => answer_late(stream, engine).await,
         Fault::LoseAnswer => lose_answer(stream, engine).await,
         Fault::LoseFirstWrite => lose_first(WRITES, stream, engine, &lost).await,
         Fault::LoseFirstBatch => lose_first(&[BATCH], stream, engine, &lost).await,
@@ -185,6 +192,26 @@ async fn pass(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
     tokio::io::copy_bidirectional(&mut stream, &mut onward)
         .await
         .map(|_| ())
+}
+
+/// Passes on what goes to and fro, and holds each part of an answer back for a while.
+async fn answer_late(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
+    let mut onward = TcpStream::connect(engine).await?;
+    onward.set_nodelay(true)?;
+    let (mut from, mut to) = stream.split();
+    let (mut answers, mut requests) = onward.split();
+    let late = async {
+        let mut chunk = vec![0_u8; 64 * 1024];
+        loop {
+            let length = answers.read(&mut chunk).await?;
+            if length == 0 {
+                return to.shutdown().await;
+            }
+            tokio::time::sleep(SLOWNESS).await;
+            to.write_all(&chunk[..length]).await?;
+        }
+    };
+    tokio::try_join!(tokio::io::copy(&mut from, &mut requests), late).map(|_| ())
 }
 
 /// Hands the request on and breaks off at the first byte of the answer.

@@ -145,6 +145,9 @@ pub enum Reason {
         /// As many as can be counted.
         most: usize,
     },
+    /// All stores are asked for, in a range of which one answer cannot read every day.
+    #[error("Needed for so long a range: name a store, or shorten the range")]
+    TooLongForAllStores,
     /// No list of events, or one that holds none or too many.
     #[error("Must be a list of 1 to {max} events")]
     NotABatch {

@@ -49,7 +49,8 @@ pub struct EventFilterQuery {
     #[param(value_type = Option<ActionTypeText>)]
     pub action_type: Option<String>,
     /// The first day, `YYYY-MM-DD`, or the first moment, in ISO 8601. Without it everything that is kept; but for a key of
-    /// all stores that names neither store, session, customer nor product, the 31 days before the end.
+    /// all stores that names neither store, session, customer nor product, the 31 days before the end. With it such a
+    /// key reads 397 days at the most, and is told to name a store where that takes too long.
     #[param(value_type = Option<DayOrTimeText>, example = "2026-01-01")]
     pub start_date: Option<String>,
     /// The last day, `YYYY-MM-DD`, or the last moment, in ISO 8601; both included.

@@ -7,7 +7,7 @@ use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use shoptrail_domain::{ParseError, ParseErrors};
+use shoptrail_domain::{ParseError, ParseErrors, Reason};
 use shoptrail_storage::StoreError;
 use utoipa::ToSchema;
 
@@ -78,6 +78,9 @@ impl From<ParseError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_too_much() {
+            return ParseError::new("storeName", Reason::TooLongForAllStores).into();
+        }
         Self::Store(Arc::new(error))
     }
 }

@@ -20,6 +20,8 @@ enum Kind {
     Conflict,
     #[error("the database did not answer in time")]
     TooSlow,
+    #[error("more was to be read than the time allows")]
+    TooMuch,
     #[error("the database was not reached")]
     Unreachable,
     #[error("the database is throttling or at fault")]
@@ -50,6 +52,24 @@ impl StoreError {
             self.kind,
             Kind::TooSlow | Kind::Unreachable | Kind::Throttled | Kind::Uncounted
         )
+    }
+
+    /// Whether so many days of all stores were to be read that the time was over before the end, which no other try
+    /// changes.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        self.kind == Kind::TooMuch
+    }
+
+    /// The same failure of an operation that asks for so much that it may take longer than its time, however fast the
+    /// database is.
+    pub(crate) fn of_much(self) -> Self {
+        // What the database itself was too slow for has a source.
+        let is_over = self.kind == Kind::TooSlow && self.source.is_none();
+        Self {
+            kind: if is_over { Kind::TooMuch } else { self.kind },
+            ..self
+        }
     }
 
     /// The same failure where it only kept something from being counted: whatever it was, nothing was done yet, and

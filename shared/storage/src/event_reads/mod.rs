@@ -57,8 +57,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database does not answer, or when so few events are like the filter that they are not found in time;
-    /// with a position that is none, or an item that is none of ours.
+    /// When the database does not answer, or when so few events are like the filter that they are not found in time: of
+    /// many days of all stores, that is [`StoreError::is_too_much`]. With a position that is none, or an item that is
+    /// none of ours.
     pub async fn list_cart_events(
         &self,
         filter: &EventFilter,
@@ -73,11 +74,13 @@ impl Store {
             .transpose()
             .map_err(|reason| StoreError::unreadable(OPERATION, reason))?;
         let mut plan = Plan::for_page(filter.into(), direction, at, now);
+        let is_long = plan.is_long();
         let groups = std::mem::take(&mut plan.groups);
         let reader = self.reader(OPERATION, plan, after.cloned(), now);
         let limit = limit.max(1);
         let merge = Merge::new(reader, direction, groups, limit);
-        self.in_time(OPERATION, Box::pin(page(merge, limit))).await
+        let page = self.in_time(OPERATION, Box::pin(page(merge, limit))).await;
+        page.map_err(|error| if is_long { error.of_much() } else { error })
     }
 
     /// The summaries of all events, the oldest first, unless there are more than `most`. The events are those of
@@ -85,8 +88,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database does not answer or there is more to read than the time allows; with an item that is none of
-    /// ours.
+    /// When the database does not answer or there is more to read than the time allows: of many days of all stores, that
+    /// is [`StoreError::is_too_much`]. With an item that is none of ours.
     pub async fn collect_cart_events(
         &self,
         filter: &EventFilter,
@@ -150,9 +153,12 @@ impl Store {
         most: usize,
         now: Timestamp,
     ) -> Result<Collected<T>, StoreError> {
+        let is_long = plan.is_long();
         let reader = self.reader(operation, plan, None, now);
-        self.in_time(operation, Box::pin(collect(reader, most)))
-            .await
+        let collected = self
+            .in_time(operation, Box::pin(collect(reader, most)))
+            .await;
+        collected.map_err(|error| if is_long { error.of_much() } else { error })
     }
 
     async fn find<T: DeserializeOwned>(

@@ -145,6 +145,11 @@ impl Plan {
         }
     }
 
+    /// Whether so many days of all stores are read that it may take longer than an operation may.
+    pub(super) fn is_long(&self) -> bool {
+        self.index.is_by_day() && self.groups.len() > OPEN_DAYS as usize + 1
+    }
+
     /// What the index itself filters by.
     pub(super) fn in_query(&self) -> impl Iterator<Item = &Condition> {
         self.conditions

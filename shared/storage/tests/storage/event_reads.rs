@@ -665,6 +665,43 @@ async fn a_read_that_the_database_does_not_answer_is_unavailable_in_time() {
     }
 }
 
+#[tokio::test]
+async fn more_days_of_all_stores_than_can_be_read_are_too_much_and_a_month_is_not() {
+    let db = TestDb::start().await;
+    let proxy = FaultProxy::start(db.endpoint_url()).await;
+    let config = StoreConfig {
+        endpoint_url: Some(proxy.endpoint_url().into()),
+        ..db.store_config()
+    };
+    let store = Store::connect(&config);
+    let month = none(Stores::All);
+    let year = EventFilter {
+        from: Some(now().plus_millis(-365 * 86_400_000)),
+        ..none(Stores::All)
+    };
+    let read = async |filter: &EventFilter| {
+        let (listed, collected) = tokio::join!(
+            store.list_cart_events(filter, Direction::Descending, 5, None, now()),
+            store.collect_cart_events(filter, SummaryFields::Common, 5, now()),
+        );
+        [listed.map(|_| ()), collected.map(|_| ())]
+    };
+    proxy.set(Fault::Slow).await;
+    for result in read(&month).await {
+        result.unwrap();
+    }
+    for result in read(&year).await {
+        let error = result.unwrap_err();
+        assert!(error.is_too_much() && !error.is_unavailable(), "{error}");
+    }
+    // A database that is away is away, whatever it was asked for.
+    proxy.set(Fault::Hang).await;
+    for result in read(&year).await {
+        let error = result.unwrap_err();
+        assert!(error.is_unavailable() && !error.is_too_much(), "{error}");
+    }
+}
+
 /// The index that answers a filter of these stores, by [`filters`]' numbering of what it names.
 fn best_index(stores: &Stores, bits: usize) -> &'static str {
     let names = |bit: usize| bits & 1 << bit != 0;
