@@ -1,7 +1,5 @@
 //! `GET /api/cart-tracking/analytics`: what a store's shoppers did in a range of time, counted.
 
-use std::time::Duration;
-
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
@@ -21,8 +19,8 @@ use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
 use shoptrail_storage::{
-    Collected, DecisionSummary, EventSummary, GenerationSummary, SessionSummary, SummaryFields,
-    within,
+    Collected, DecisionSummary, EventSummary, GenerationSummary, SessionSummary, Store,
+    SummaryFields, within,
 };
 use utoipa::ToSchema;
 
@@ -65,13 +63,9 @@ pub(crate) async fn analytics(
     Ok(Json(AnalyticsComputed {
         status: "success",
         message: "Analytics computed",
-        data: within(TIME, compute(&app, &request)).await?,
+        data: within(Store::COLLECTION_TIMEOUT, compute(&app, &request)).await?,
     }))
 }
-
-/// The time for all reading. Each of the four kinds has the time of one operation, as all that other requests ask of
-/// the database; together they stay below the 10 s after which a Lambda is ended.
-const TIME: Duration = Duration::from_secs(8);
 
 /// Reads all that the figures are counted from, and counts it.
 ///

@@ -11,11 +11,11 @@ use shoptrail_domain::ParseErrors;
 use shoptrail_domain::generation_filter::{GenerationFilter, GenerationFilterQuery};
 use shoptrail_domain::image_generation::GenerationStatus;
 use shoptrail_domain::limits::EVENTS_COLLECTED;
-use shoptrail_domain::paging::{GenerationPageQuery, NumberedPage};
+use shoptrail_domain::paging::{GenerationOrderBy, GenerationPageQuery, NumberedPage};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
 use shoptrail_storage::{
-    GenerationEvent, GenerationEvents, GenerationSummary, ImageGenerationRecord,
+    GenerationEvent, GenerationEvents, GenerationSummary, ImageGenerationRecord, Store, within,
 };
 use utoipa::ToSchema;
 
@@ -233,25 +233,33 @@ pub(crate) async fn generations(
     let filter = GenerationFilter::parse(&filter, context.principal().stores());
     let (filter, page) = ParseErrors::both(filter, NumberedPage::parse_of_generations(&page))?;
     context.admit(&app, filter.store(), 1).await?;
-    let (store, now) = (&app.store, app.clock.now());
-    let collected = store
-        .collect_image_generations(&filter, EVENTS_COLLECTED, now)
-        .await?;
-    let ordered = Ordered::new(collected, &page)?;
-    let records = store.find_image_generations(&ordered.ids(), now).await?;
-    let events = store.list_events_of_generations(&records, now).await?;
-    let records = records.into_iter().zip(events);
     Ok(Json(GenerationsListed {
         status: "success",
         message: "Image generations listed",
-        data: GenerationsPage {
-            records: records
-                .map(|(record, events)| GenerationShown::new(record, events))
-                .collect(),
-            pagination: ordered.pagination,
-            summary: GenerationsSummary::of(&ordered.all),
-        },
+        data: within(Store::COLLECTION_TIMEOUT, read_page(&app, &filter, &page)).await?,
     }))
+}
+
+async fn read_page(
+    app: &App,
+    filter: &GenerationFilter,
+    page: &NumberedPage<GenerationOrderBy>,
+) -> Result<GenerationsPage, ApiError> {
+    let (store, now) = (&app.store, app.clock.now());
+    let collected = store
+        .collect_image_generations(filter, EVENTS_COLLECTED, now)
+        .await?;
+    let ordered = Ordered::new(collected, page)?;
+    let records = store.find_image_generations(&ordered.ids(), now).await?;
+    let events = store.list_events_of_generations(&records, now).await?;
+    let records = records.into_iter().zip(events);
+    Ok(GenerationsPage {
+        records: records
+            .map(|(record, events)| GenerationShown::new(record, events))
+            .collect(),
+        pagination: ordered.pagination,
+        summary: GenerationsSummary::of(&ordered.all),
+    })
 }
 
 #[cfg(test)]

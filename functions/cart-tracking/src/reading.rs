@@ -10,7 +10,7 @@ use shoptrail_domain::limits::EVENTS_COLLECTED;
 use shoptrail_domain::paging::{GenerationOrderBy, NumberedPage, OrderBy};
 use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::{ApiError, App};
-use shoptrail_storage::{Collected, EventSummary, GenerationSummary, SummaryFields};
+use shoptrail_storage::{Collected, EventSummary, GenerationSummary, Store, SummaryFields, within};
 use utoipa::ToSchema;
 
 use crate::shown::CartEventShown;
@@ -116,6 +116,14 @@ impl<S> Ordered<S> {
 ///
 /// [`Reason::TooManyEvents`], or the database's.
 pub(crate) async fn numbered(
+    app: &App,
+    filter: &EventFilter,
+    page: &NumberedPage,
+) -> Result<Numbered, ApiError> {
+    within(Store::COLLECTION_TIMEOUT, read_numbered(app, filter, page)).await
+}
+
+async fn read_numbered(
     app: &App,
     filter: &EventFilter,
     page: &NumberedPage,

@@ -194,24 +194,34 @@ async fn pass(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
         .map(|_| ())
 }
 
-/// Passes on what goes to and fro, and holds each part of an answer back for a while.
+/// Passes on what goes to and fro, and holds each answer back for a while.
 async fn answer_late(mut stream: TcpStream, engine: SocketAddr) -> io::Result<()> {
     let mut onward = TcpStream::connect(engine).await?;
     onward.set_nodelay(true)?;
     let (mut from, mut to) = stream.split();
     let (mut answers, mut requests) = onward.split();
-    let late = async {
-        let mut chunk = vec![0_u8; 64 * 1024];
-        loop {
-            let length = answers.read(&mut chunk).await?;
-            if length == 0 {
-                return to.shutdown().await;
-            }
-            tokio::time::sleep(SLOWNESS).await;
-            to.write_all(&chunk[..length]).await?;
+    let (mut request, mut answer) = (vec![0_u8; 64 * 1024], vec![0_u8; 64 * 1024]);
+    let mut is_asked = false;
+    loop {
+        tokio::select! {
+            read = from.read(&mut request) => match read? {
+                0 => return Ok(()),
+                length => {
+                    is_asked = true;
+                    requests.write_all(&request[..length]).await?;
+                }
+            },
+            read = answers.read(&mut answer) => match read? {
+                0 => return Ok(()),
+                length => {
+                    if std::mem::take(&mut is_asked) {
+                        tokio::time::sleep(SLOWNESS).await;
+                    }
+                    to.write_all(&answer[..length]).await?;
+                }
+            },
         }
-    };
-    tokio::try_join!(tokio::io::copy(&mut from, &mut requests), late).map(|_| ())
+    }
 }
 
 /// Hands the request on and breaks off at the first byte of the answer.

@@ -87,7 +87,7 @@ impl Store {
             found.dedup_by(|a, b| (&a.session, &a.decision_id) == (&b.session, &b.decision_id));
             Ok(Collected::All(found))
         };
-        self.in_time(OPERATION, Box::pin(collect)).await
+        self.in_collection_time(OPERATION, Box::pin(collect)).await
     }
 }
 

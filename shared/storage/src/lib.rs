@@ -91,6 +91,9 @@ impl Store {
     /// The time within which every operation ends. A browser's script waits no longer, and the answer
     /// still has to get through within 3 s.
     pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_500);
+    /// The time within which the entries of a whole range are collected, all kinds that a request asks for together,
+    /// where the request is given that much by [`within`]. A function is ended after 10 s.
+    pub const COLLECTION_TIMEOUT: Duration = Duration::from_secs(8);
 
     /// A store on the tables that `config` names. Does not connect yet: see [`Store::check`].
     #[must_use]
@@ -151,7 +154,24 @@ impl Store {
         name: &'static str,
         operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
     ) -> Result<T, StoreError> {
-        match tokio::time::timeout(deadline::left(Self::OPERATION_TIMEOUT), operation).await {
+        Self::end_after(Self::OPERATION_TIMEOUT, name, operation).await
+    }
+
+    /// The same for an operation that reads a whole range.
+    async fn in_collection_time<T>(
+        &self,
+        name: &'static str,
+        operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
+    ) -> Result<T, StoreError> {
+        Self::end_after(Self::COLLECTION_TIMEOUT, name, operation).await
+    }
+
+    async fn end_after<T>(
+        longest: Duration,
+        name: &'static str,
+        operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(deadline::left(longest), operation).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::too_slow(name)),
         }

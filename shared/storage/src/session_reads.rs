@@ -87,7 +87,7 @@ impl Store {
                 Collected::TooMany
             })
         };
-        self.in_time(OPERATION, Box::pin(collect)).await
+        self.in_collection_time(OPERATION, Box::pin(collect)).await
     }
 }
 

@@ -311,6 +311,16 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_ndjson_is_full_and_keeps_its_bound_in_base64() {
+        let text = "x".repeat(50);
+        let (rows, _) = full(ExportFormat::Ndjson, |number| {
+            event(number, || text.clone())
+        });
+        let size = rows.into_part(None).unwrap().body.len();
+        assert!((3_998_000..=4_000_000).contains(&size), "{size}");
+    }
+
+    #[test]
     fn a_workbook_weighs_no_more_than_it_is_counted() {
         let noises = [
             (

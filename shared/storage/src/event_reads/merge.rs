@@ -10,7 +10,7 @@ use shoptrail_domain::event_filter::Direction;
 use super::Position;
 use super::plan::{Plan, Range};
 use super::stream::{Entry, MOST_ENTRIES, Stream, order};
-use crate::privacy::{READS, in_parallel};
+use crate::privacy::{Item, READS, in_parallel};
 use crate::{Store, StoreError};
 
 /// Requests on their way at the same time. The shards of four days, most of whose answers are empty or small.
@@ -53,6 +53,28 @@ impl Reader {
         stream
             .read(&self.store, self.operation, &self.plan, after, self.now)
             .await
+    }
+
+    /// Reads a page of each of these streams, to be kept by whoever asks.
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        streams: Vec<Stream>,
+    ) -> Result<Vec<(Stream, Vec<Item>)>, StoreError> {
+        let reads = streams.into_iter().map(|mut stream| {
+            let reader = Arc::clone(self);
+            async move {
+                let Self {
+                    store,
+                    operation,
+                    plan,
+                    now,
+                    ..
+                } = &*reader;
+                let items = stream.fetch(store, operation, plan, *now).await?;
+                Ok((stream, items))
+            }
+        });
+        in_parallel(self.operation, READS_AT_ONCE, reads).await
     }
 
     /// Reads a page of each of these streams.

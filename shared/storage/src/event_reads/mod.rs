@@ -156,7 +156,7 @@ impl Store {
         let is_long = plan.is_long();
         let reader = self.reader(operation, plan, None, now);
         let collected = self
-            .in_time(operation, Box::pin(collect(reader, most)))
+            .in_collection_time(operation, Box::pin(collect(reader, most)))
             .await;
         collected.map_err(|error| if is_long { error.of_much() } else { error })
     }
@@ -225,13 +225,28 @@ impl Reader {
     async fn judge(&self, entries: Vec<Entry>) -> Result<Vec<Item>, StoreError> {
         let mut items: Vec<Item> = if self.plan.needs_records {
             let ids = entries.into_iter().map(|entry| entry.at.id).collect();
-            let table = self.plan.source.table;
-            self.store.read_events(self.operation, table, ids).await?
+            self.records(ids).await?
         } else {
             entries.into_iter().map(|entry| entry.item).collect()
         };
         items.retain(|item| self.plan.takes(item, self.now));
         Ok(items)
+    }
+
+    /// The events of these ids as the table has them.
+    async fn records(&self, ids: Vec<String>) -> Result<Vec<Item>, StoreError> {
+        let table = self.plan.source.table;
+        self.store.read_events(self.operation, table, ids).await
+    }
+
+    /// Adds the summaries of those that are asked for.
+    fn keep<T: Summary>(&self, items: Vec<Item>, found: &mut Vec<T>) -> Result<(), StoreError> {
+        for item in items {
+            if self.plan.takes(&item, self.now) {
+                found.push(T::from_item(self.operation, item)?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -276,31 +291,35 @@ async fn collect<T: Summary>(reader: Arc<Reader>, most: usize) -> Result<Collect
     // In no order, and as much at once as the database gives.
     let streams = ranges.map(|range| Stream::new(range, Direction::Ascending, None));
     let mut streams: VecDeque<Stream> = streams.collect();
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
     let mut found: Vec<T> = Vec::new();
     while !streams.is_empty() {
         let some = streams.drain(..streams.len().min(READS_AT_ONCE)).collect();
-        for mut stream in reader.read(some).await? {
-            entries.extend(stream.take_all());
+        for (stream, items) in reader.fetch(some).await? {
+            if plan.needs_records {
+                ids.extend(
+                    items
+                        .iter()
+                        .filter_map(|item| text(item, ID))
+                        .map(str::to_owned),
+                );
+            } else {
+                reader.keep(items, &mut found)?;
+            }
             if !stream.is_at_end() {
                 streams.push_front(stream);
             }
         }
         // Nothing is fetched from the table before it is known that it is not too much, unless the table has to say
         // which events they are.
-        if !plan.needs_records || plan.filters_records() {
-            let judged = reader.judge(std::mem::take(&mut entries)).await?;
-            for item in judged {
-                found.push(T::from_item(reader.operation, item)?);
-            }
+        if plan.filters_records() {
+            reader.keep(reader.records(std::mem::take(&mut ids)).await?, &mut found)?;
         }
-        if found.len() + entries.len() > most {
+        if found.len() + ids.len() > most {
             return Ok(Collected::TooMany);
         }
     }
-    for item in reader.judge(entries).await? {
-        found.push(T::from_item(reader.operation, item)?);
-    }
+    reader.keep(reader.records(ids).await?, &mut found)?;
     found.sort_by(|a, b| a.place().cmp(&b.place()));
     // An entry that is replaced while its partition is read may be met twice.
     found.dedup_by(|a, b| a.place() == b.place());

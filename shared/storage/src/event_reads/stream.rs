@@ -91,10 +91,6 @@ impl Stream {
         self.entries.into_iter()
     }
 
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Entry> {
-        std::mem::take(&mut self.entries).into_iter()
-    }
-
     /// Reads one page, and of it keeps what comes strictly after `after`.
     pub(super) async fn read(
         &mut self,
@@ -104,8 +100,28 @@ impl Stream {
         after: Option<&Position>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let items = self.fetch(store, operation, plan, now).await?;
+        let direction = self.direction;
+        let is_behind = |entry: &Entry| {
+            after.is_none_or(|after| order(direction, &entry.at, after) == Ordering::Greater)
+        };
+        let entries = items.into_iter().filter_map(Entry::new);
+        self.entries.extend(entries.filter(is_behind));
+        let entries = self.entries.make_contiguous();
+        entries.sort_by(|a, b| order(direction, &a.at, &b.at));
+        Ok(())
+    }
+
+    /// Reads one page, of which nothing is kept; at the end there is nothing on it.
+    pub(super) async fn fetch(
+        &mut self,
+        store: &Store,
+        operation: &'static str,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Vec<Item>, StoreError> {
         let Next::Page(from) = &mut self.next else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let from = from.take();
         let [first, last] = self.range.between.clone();
@@ -155,16 +171,7 @@ impl Stream {
             None => Next::End,
         };
         self.limit = self.limit.map(|limit| (limit * GROWTH).min(MOST_ENTRIES));
-        let direction = self.direction;
-        let is_behind = |entry: &Entry| {
-            after.is_none_or(|after| order(direction, &entry.at, after) == Ordering::Greater)
-        };
-        let entries = page.items.unwrap_or_default().into_iter();
-        self.entries
-            .extend(entries.filter_map(Entry::new).filter(is_behind));
-        let entries = self.entries.make_contiguous();
-        entries.sort_by(|a, b| order(direction, &a.at, &b.at));
-        Ok(())
+        Ok(page.items.unwrap_or_default())
     }
 }
 

@@ -688,7 +688,8 @@ async fn more_days_of_all_stores_than_can_be_read_are_too_much_and_a_month_is_no
     };
     proxy.set(Fault::Slow).await;
     for result in read(&month).await {
-        result.unwrap();
+        // It ends in time, or on a machine that does much else it does not.
+        assert!(!result.is_err_and(|error| error.is_too_much()));
     }
     for result in read(&year).await {
         let error = result.unwrap_err();
