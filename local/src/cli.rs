@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use shoptrail_edge::App;
-use shoptrail_edge::config::{Config, ConfigError, Deployment, Secret, process_env};
+use shoptrail_edge::config::{Config, ConfigError, Deployment, Secret, WriteMode, process_env};
 use shoptrail_edge::telemetry::{self, Format};
+use shoptrail_edge::{App, event_queue};
 use shoptrail_storage::Store;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -24,6 +24,7 @@ use crate::engine::{Engine, EngineError, EngineOptions, listen};
 use crate::folder::{parse_template, table_prefix};
 use crate::gateway::{Gateway, GatewayError, GatewayOptions};
 use crate::kept_secret::{DEV_API_KEY, HASH_PEPPER, KeptSecretError};
+use crate::queue::{LocalQueue, QueueError};
 use crate::tables::{TablesError, client, ensure_tables, local_store_config};
 use crate::template::{EMBEDDED, RouteMatch, Template, TemplateError};
 use crate::worker::Worker;
@@ -104,6 +105,8 @@ enum StartError {
     #[error(transparent)]
     Tables(#[from] TablesError),
     #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
     Gateway(#[from] GatewayError),
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -168,7 +171,15 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
         ),
         None => "rules (set GROQ_API_KEY to ask a model)".to_owned(),
     };
-    let app = App::new(config, Store::connect(&database));
+    let queue = match config.write_mode {
+        WriteMode::Direct => None,
+        WriteMode::Queue => {
+            Some(LocalQueue::start(client(&database), table_prefix, template.queue).await?)
+        }
+    };
+    let handed_over = (queue.as_ref()).map(|queue| event_queue::connect(&database, queue.config()));
+    let store = Store::connect(&database).with_event_queue(handed_over);
+    let app = App::new(config, store);
     let options = GatewayOptions {
         throttle: cli.throttle,
         proxies: cli.proxies,
@@ -187,12 +198,17 @@ async fn run(cli: &Cli) -> Result<(), StartError> {
         dev_key: &dev_key,
         ask_ai: &ask_ai,
         throttle: cli.throttle,
+        queues: queue.is_some(),
         template: &template,
     };
     say(&welcome.to_string());
 
+    let queue = queue.map(|queue| queue.deliver(app.clone()));
     let worker = Worker::start(app);
     serve(gateway, listener).await;
+    if let Some(queue) = queue {
+        queue.stop().await;
+    }
     worker.stop().await;
     if let Some(engine) = engine {
         engine.stop().await;
@@ -294,6 +310,7 @@ struct Welcome<'a> {
     dev_key: &'a str,
     ask_ai: &'a str,
     throttle: bool,
+    queues: bool,
     template: &'a Template,
 }
 
@@ -331,6 +348,12 @@ impl std::fmt::Display for Welcome<'_> {
             self.dev_key
         )?;
         writeln!(f, "  Ask AI    {}", self.ask_ai)?;
+        if self.queues {
+            writeln!(
+                f,
+                "  Events    go through a queue, which a worker writes them from"
+            )?;
+        }
         if self.throttle {
             writeln!(f, "  Throttles as in the template")?;
         }

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod folder;
 pub mod gateway;
 pub mod kept_secret;
+pub mod queue;
 pub mod tables;
 pub mod template;
 pub mod testing;

@@ -1,7 +1,7 @@
 //! Reads `template.yaml`, the one declaration of tables, routes and throttles, into plain structs.
 //!
 //! Only what the gateway serves is read: DynamoDB tables, the HTTP API's routes with the binaries
-//! behind them, and the throttling settings. Everything else in the template (policies, alarms,
+//! behind them, the throttling settings, and the queue that a function is handed the messages of. Everything else in the template (policies, alarms,
 //! outputs) is CloudFormation's business and is passed over, so that it can use any intrinsic
 //! function; where the gateway does read, `!Ref` and `!Sub` of parameters are understood.
 
@@ -28,6 +28,19 @@ pub struct Template {
     pub routes: Vec<Route>,
     /// The HTTP API's throttles.
     pub throttling: Throttling,
+    /// The queue whose messages a function is handed, where there is one.
+    pub queue: Option<Queue>,
+}
+
+/// An `AWS::SQS::Queue` with its `AWS::Lambda::EventSourceMapping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// How many messages a function is handed at once, at most.
+    pub batch_size: usize,
+    /// How many seconds a message is hidden once it was handed over.
+    pub visibility_seconds: u64,
+    /// How often a message is handed over before it goes to the dead letters.
+    pub max_receives: u32,
 }
 
 /// One `AWS::DynamoDB::Table`.
@@ -215,6 +228,12 @@ pub enum TemplateError {
         /// The route key.
         key: String,
     },
+    /// A function is handed the messages of something that is no queue of the template.
+    #[error("the template's {mapping} names no queue of the template")]
+    UnknownQueue {
+        /// The mapping's logical id.
+        mapping: String,
+    },
     /// Two HTTP APIs: the gateway has one address.
     #[error("the template declares more than one AWS::Serverless::HttpApi")]
     SeveralApis,
@@ -246,6 +265,7 @@ impl Template {
         let mut tables = Vec::new();
         let mut routes = Vec::new();
         let mut throttling = None;
+        let (mut queues, mut mapping) = (BTreeMap::new(), None);
         for (logical_id, resource) in root
             .with_parameters(&parameters)
             .required_fields("Resources")?
@@ -257,6 +277,13 @@ impl Template {
                     return Err(TemplateError::SeveralApis);
                 }
                 "AWS::Serverless::HttpApi" => throttling = Some(read_throttling(&resource)?),
+                "AWS::SQS::Queue" => {
+                    queues.extend(read_queue(&resource)?.map(|queue| (logical_id, queue)));
+                }
+                "AWS::Lambda::EventSourceMapping" => {
+                    let read = read_mapping(&resource)?;
+                    mapping = read.map(|read| (logical_id, read)).or(mapping);
+                }
                 _ => {}
             }
         }
@@ -275,11 +302,21 @@ impl Template {
         if let Some(key) = throttling.routes.keys().find(|key| !keys.contains(*key)) {
             return Err(TemplateError::UnknownThrottledRoute { key: key.clone() });
         }
+        let queue = mapping.map(
+            |(mapping, (source, batch_size))| match queues.get(&source) {
+                Some(queue) => Ok(Queue {
+                    batch_size,
+                    ..*queue
+                }),
+                None => Err(TemplateError::UnknownQueue { mapping }),
+            },
+        );
         Ok(Self {
             parameters,
             tables,
             routes,
             throttling,
+            queue: queue.transpose()?,
         })
     }
 }
@@ -430,6 +467,47 @@ fn read_routes(resource: &Node<'_>, routes: &mut Vec<Route>) -> Result<(), Templ
         routes.push(Route { function, matches });
     }
     Ok(())
+}
+
+/// A queue with dead letters; without them it is one itself.
+fn read_queue(resource: &Node<'_>) -> Result<Option<Queue>, TemplateError> {
+    const SECONDS: &str = "a whole number of seconds";
+    // What SQS takes for a queue that does not say.
+    const VISIBILITY_SECONDS: u64 = 30;
+    let Some(properties) = resource.optional("Properties")? else {
+        return Ok(None);
+    };
+    let Some(redrive) = properties.optional("RedrivePolicy")? else {
+        return Ok(None);
+    };
+    let visibility = properties.optional("VisibilityTimeout")?;
+    Ok(Some(Queue {
+        batch_size: 0,
+        visibility_seconds: match visibility {
+            Some(seconds) => seconds.parsed(SECONDS)?,
+            None => VISIBILITY_SECONDS,
+        },
+        max_receives: redrive
+            .required("maxReceiveCount")?
+            .parsed("a whole number of deliveries")?,
+    }))
+}
+
+/// The logical id of what a function is handed the messages of, and how many at once; none where it is handed the changes
+/// of a table, which the gateway's own worker looks for itself.
+fn read_mapping(resource: &Node<'_>) -> Result<Option<(String, usize)>, TemplateError> {
+    // What Lambda takes for a mapping that does not say.
+    const BATCH_SIZE: usize = 10;
+    let properties = resource.required("Properties")?;
+    let source = properties.required("EventSourceArn")?;
+    if source.is_arn_of_stream() {
+        return Ok(None);
+    }
+    let batch_size = match properties.optional("BatchSize")? {
+        Some(size) => size.parsed("a whole number of messages")?,
+        None => BATCH_SIZE,
+    };
+    Ok(Some((source.owner_of_arn()?, batch_size)))
 }
 
 fn read_throttling(resource: &Node<'_>) -> Result<Throttling, TemplateError> {
@@ -583,6 +661,28 @@ impl<'a> Node<'a> {
     fn optional_items(&self, name: &str) -> Result<Vec<Node<'a>>, TemplateError> {
         self.optional(name)?
             .map_or_else(|| Ok(Vec::new()), |node| node.items())
+    }
+
+    /// Whether it is `!GetAtt X.StreamArn`.
+    fn is_arn_of_stream(&self) -> bool {
+        match self.value {
+            Value::Tagged(tagged) if tagged.tag == "GetAtt" => {
+                let text = tagged.value.as_str();
+                text.is_some_and(|text| text.ends_with(".StreamArn"))
+            }
+            _ => false,
+        }
+    }
+
+    /// The `X` of `!GetAtt X.Arn`.
+    fn owner_of_arn(&self) -> Result<String, TemplateError> {
+        const EXPECTED: &str = "!GetAtt and the ARN of a resource";
+        let text = match self.value {
+            Value::Tagged(tagged) if tagged.tag == "GetAtt" => tagged.value.as_str(),
+            _ => None,
+        };
+        let owner = text.and_then(|text| text.strip_suffix(".Arn"));
+        owner.map(str::to_owned).ok_or_else(|| self.wrong(EXPECTED))
     }
 
     /// The value as text, with references to parameters put in.

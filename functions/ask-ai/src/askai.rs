@@ -111,6 +111,7 @@ pub(crate) async fn askai(
     earlier.retain(|tally| tally.is_of(record.store_name.as_ref()));
     let question = Question {
         app: &app,
+        context: &context,
         model: &model,
         record: &record,
         version,
@@ -120,6 +121,7 @@ pub(crate) async fn askai(
     };
     let (source, decision) = question.answer(listed).await?;
     context.note_outcome(source.as_str());
+    context.note_decision(source);
     let DecisionRecord {
         decision_id,
         advice,

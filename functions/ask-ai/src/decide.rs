@@ -6,7 +6,7 @@ use shoptrail_domain::Timestamp;
 use shoptrail_domain::advice::policy::Suppression;
 use shoptrail_domain::advice::{Advice, Source, rules};
 use shoptrail_domain::session::SessionRecord;
-use shoptrail_edge::{ApiError, App};
+use shoptrail_edge::{ApiError, App, RequestContext};
 use shoptrail_storage::{DecisionRecord, PopupTally, SessionDecisions, Store, within};
 
 use crate::{Model, prompt};
@@ -21,6 +21,7 @@ const AFTER_FAILURE_MS: i64 = 60_000;
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) app: &'a App,
+    pub(crate) context: &'a RequestContext,
     pub(crate) model: &'a Model,
     /// The session.
     pub(crate) record: &'a SessionRecord,
@@ -152,7 +153,10 @@ impl Question<'_> {
             .app
             .store
             .reserve_model_call(store, per_store, in_all, self.now);
-        match reserve.await {
+        let reserved = reserve
+            .await
+            .inspect(|call| self.context.note_model_call(*call));
+        match reserved.map(|call| call.is_reserved) {
             Ok(true) => Ok(()),
             Ok(false) => {
                 tracing::warn!("the day's budget of model calls is used up; the rules decide");

@@ -35,7 +35,7 @@ pub fn router_with(app: App, advisor: Option<Arc<dyn Advisor>>) -> Router {
         .route("/askai", post(askai::askai))
         .route("/askai/outcome", post(outcome::outcome))
         .layer(Extension(Model(advisor)));
-    gate::gated(handlers, app)
+    gate::gated(env!("CARGO_PKG_NAME"), handlers, app)
 }
 
 /// The function's part of the OpenAPI document.

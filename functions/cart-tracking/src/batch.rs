@@ -196,8 +196,13 @@ pub(crate) async fn batch(
     let days = app.config.retention.event_days;
     let recorded = app
         .store
-        .record_cart_events(&writes, days, || app.random.draw())
+        .take_cart_events(&writes, days, || app.random.draw())
         .await?;
+    for ((event, _), outcome) in writes.iter().zip(&recorded) {
+        if matches!(outcome, BatchOutcome::Recorded(recorded) if !recorded.duplicate) {
+            context.note_cart_event(&app, &event.store_name, &event.action_type);
+        }
+    }
     let mut recorded = recorded.into_iter().map(BatchResult::of);
     // An outcome for each event that was written.
     let results = results
@@ -273,8 +278,7 @@ async fn admit(app: &App, context: &RequestContext, received: &[Received]) -> Re
             // The gate counts one, for the request's store.
             let counted = u32::from(first_store(received) == Some(store));
             let rest = cost.saturating_sub(counted);
-            app.refusals
-                .note(Some(store.as_str()), Refusal::RateLimited, rest.into());
+            context.note_refusals_of(app, Some(store), Refusal::RateLimited, rest.into());
         }
     }
     admitted
@@ -292,8 +296,7 @@ fn answer(
         accepted += usize::from(result.id.is_some());
         if let Some(reason) = result.refusal() {
             // Each store is told of its own events.
-            app.refusals
-                .note(store.as_ref().map(StoreName::as_str), reason, 1);
+            context.note_refusals_of(app, store.as_ref(), reason, 1);
         }
     }
     let rejected = results.len() - accepted;

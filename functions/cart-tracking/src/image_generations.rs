@@ -56,7 +56,10 @@ pub(crate) async fn track_image_generation(
     let (now, days) = (app.clock.now(), app.config.retention.event_days);
     let recorded = app
         .store
-        .record_image_generation(&generation, now, days, || app.random.draw())
+        .take_image_generation(&generation, now, days, || app.random.draw())
         .await?;
+    if tracked::is_new(&recorded) {
+        context.note_image_generation();
+    }
     KIND.answer(&context, recorded)
 }

@@ -16,6 +16,7 @@ mod refusals;
 mod shown;
 mod track;
 mod tracked;
+pub mod writer;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -53,7 +54,7 @@ pub fn router(app: App) -> Router {
         .route("/image-generations/all", get(generations::generations))
         .route("/dashboard", get(dashboard::dashboard))
         .route("/dashboard/{file}", get(dashboard::dashboard_file));
-    gate::gated(handlers, app)
+    gate::gated(env!("CARGO_PKG_NAME"), handlers, app)
 }
 
 /// The function's part of the OpenAPI document.

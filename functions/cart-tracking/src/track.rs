@@ -53,7 +53,10 @@ pub(crate) async fn track(
     let days = app.config.retention.event_days;
     let recorded = app
         .store
-        .record_cart_event(&event, app.clock.now(), days, || app.random.draw())
+        .take_cart_event(&event, app.clock.now(), days, || app.random.draw())
         .await?;
+    if tracked::is_new(&recorded) {
+        context.note_cart_event(&app, store, &event.action_type);
+    }
     KIND.answer(&context, recorded)
 }

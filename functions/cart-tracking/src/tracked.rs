@@ -105,6 +105,11 @@ impl Kind {
     }
 }
 
+/// Whether an event is taken now, and was not before.
+pub(crate) fn is_new(recorded: &Recorded<EventRecorded>) -> bool {
+    matches!(recorded, Recorded::Stored(recorded) if !recorded.duplicate)
+}
+
 /// The store that a body names, or else the signed one.
 pub(crate) fn store_of(context: &RequestContext, named: &Scalar) -> Option<StoreName> {
     let named = match named {

@@ -1,9 +1,18 @@
 //! API Gateway's events through the real bootstrap: every `events/cart-tracking-*.json`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy.toml lets tests fail so, but not their helpers"
+)]
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shoptrail_local::testing::{Answer, Fault, Function, TestDb, assert_log, record_key_of_events};
+use shoptrail_edge::App;
+use shoptrail_edge::config::{Config, Deployment};
+use shoptrail_local::testing::{
+    Answer, Fault, Function, HASH_PEPPER, TestDb, TestQueue, assert_log, record_key_of_events,
+};
+use shoptrail_storage::Store;
 
 const FUNCTION: Function = Function {
     name: "cart-tracking",
@@ -15,12 +24,33 @@ const PUBLIC: &[(&str, &str)] = &[("PUBLIC_INGEST", "all")];
 
 #[tokio::test]
 async fn every_event_is_answered_as_its_name_says() {
+    replay_all(None).await;
+}
+
+#[tokio::test]
+async fn every_event_is_answered_the_same_where_events_go_through_a_queue() {
+    replay_all(Some(&TestQueue::start().await)).await;
+}
+
+/// Replays all events, and holds the answers against what is stored in the end. With a queue, the worker writes what an
+/// event has put into it before the next one comes.
+async fn replay_all(queue: Option<&TestQueue>) {
     let db = TestDb::start().await;
     FUNCTION.assert_events_cover_its_routes(db.template());
     record_key_of_events(&db).await;
+    let settings = queue.map(TestQueue::settings).unwrap_or_default();
+    let settings: Vec<_> = settings
+        .into_iter()
+        .filter(|(name, _)| !name.is_empty())
+        .collect();
     // On AWS's defaults a cart event wants a credential.
-    let strict = FUNCTION.start(db.endpoint_url(), &[]).await;
-    let public = FUNCTION.start(db.endpoint_url(), PUBLIC).await;
+    let strict = FUNCTION.start(db.endpoint_url(), &settings).await;
+    let public = FUNCTION
+        .start(db.endpoint_url(), &[PUBLIC, &settings].concat())
+        .await;
+    let pepper = |name: &str| (name == "HASH_PEPPER").then(|| HASH_PEPPER.to_owned());
+    let config = Config::from_env(pepper, Deployment::Lambda).unwrap();
+    let writer = App::new(config, Store::connect(&db.store_config()));
 
     // What was refused is listed before anything is: how much of it would be counted by then is a matter of time.
     let mut events = FUNCTION.events();
@@ -37,6 +67,10 @@ async fn every_event_is_answered_as_its_name_says() {
         answer.assert_as_named();
         insta::assert_json_snapshot!(answer.name(), answer.snapshot());
         answers.push(answer);
+        if let Some(queue) = queue {
+            queue.deliver(&writer).await;
+            assert!(queue.bodies().is_empty(), "all of it is written");
+        }
     }
 
     // Every answered 200 is there, once, and nothing else is.

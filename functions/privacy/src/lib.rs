@@ -28,7 +28,7 @@ pub fn router(app: App) -> Router {
         .route("/api/privacy/requests/{requestId}", get(requests::request))
         .route("/privacy/requests/{requestId}", get(requests::request))
         .route("/webhooks/shopify", post(webhooks::shopify));
-    gate::gated(handlers, app)
+    gate::gated(env!("CARGO_PKG_NAME"), handlers, app)
 }
 
 /// What names a customer.

@@ -5,12 +5,14 @@
     reason = "clippy.toml lets tests fail so, but not their helpers"
 )]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shoptrail_domain::email::Email;
 use shoptrail_domain::privacy::{ErasureMode, Person};
 use shoptrail_domain::{StoreName, Timestamp};
 use shoptrail_local::testing::{
-    Fault, Function, HASH_PEPPER, SHOPIFY_API_SECRET, TestDb, assert_log, record_key_of_events,
+    Fault, Function, HASH_PEPPER, SHOPIFY_API_SECRET, TestDb, assert_log, emf, record_key_of_events,
 };
 use shoptrail_storage::{Pepper, PrivacyJobStatus, PrivacyTask, Store};
 
@@ -73,7 +75,7 @@ async fn prepare(db: &TestDb) {
     // Long enough after that nobody has to wait for an index.
     let later = || created().plus_millis(60_000);
     for id in [RECEIPT, DATA_REQUEST] {
-        let run = store.run_privacy_job(id, &later, &|| 1, std::time::Duration::from_secs(10));
+        let run = store.run_privacy_job(id, &later, &|| 1, Duration::from_secs(10));
         assert_eq!(run.await.unwrap().unwrap().status, PrivacyJobStatus::Done);
     }
 }
@@ -173,6 +175,27 @@ async fn the_worker_does_what_the_stream_and_the_schedule_tell() {
     assert_eq!(status("job-2").await, PrivacyJobStatus::Done);
     assert_eq!(status("job-3").await, PrivacyJobStatus::Done);
     worker.invoke(&schedule).await.unwrap();
+
+    // The last line may come after its invocation's end.
+    let mut lines = Vec::new();
+    for _ in 0..100 {
+        let log = worker.log();
+        let told = log.lines().filter(|line| line.starts_with("{\"_aws\""));
+        lines = told
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .collect();
+        if lines.len() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for line in lines {
+        assert!(!emf::metrics_of(&line).is_empty());
+        assert_eq!(line["Function"], "privacy-worker", "{line}");
+        assert_eq!(line["DatabaseErrors"], 0, "{line}");
+        assert!(line["traceId"].is_string(), "{line}");
+    }
 }
 
 #[tokio::test]

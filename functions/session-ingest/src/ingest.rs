@@ -39,7 +39,14 @@ pub(crate) struct Ingested {
 
 impl Ingested {
     fn stored(context: &RequestContext, recorded: SessionMessageRecorded) -> Self {
-        let SessionMessageRecorded { saved, mut dropped } = recorded;
+        let SessionMessageRecorded {
+            saved,
+            begun,
+            mut dropped,
+        } = recorded;
+        if begun {
+            context.note_session();
+        }
         context.note_refusal(Refusal::Invalid, dropped.len() as u64);
         context.note_refusal(Refusal::Duplicate, u64::from(!saved));
         context.note_outcome(if saved { "saved" } else { "unchanged" });

@@ -28,7 +28,7 @@ pub fn router(app: App) -> Router {
     if let Some(path) = &app.config.tracker_path {
         handlers = handlers.route(path.as_str(), get(tracker::tracker));
     }
-    gate::gated(handlers, app)
+    gate::gated(env!("CARGO_PKG_NAME"), handlers, app)
 }
 
 /// A message names its session, if only in its state.

@@ -22,6 +22,8 @@ use crate::engine::listen_on_loopback;
 
 /// The function's time-out, from which it reads how long it may take.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// The trace that every invocation belongs to.
+pub(super) const TRACE_ID: &str = "1-65000000-000000000000000000000000";
 /// Lambda's cap for an answer is 6 MB.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -316,7 +318,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response<Body> {
     );
     set(
         "lambda-runtime-trace-id",
-        "Root=1-65000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+        &format!("Root={TRACE_ID};Parent=0000000000000000;Sampled=0"),
     );
     answer
 }

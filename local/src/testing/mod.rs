@@ -5,13 +5,18 @@
 
 pub mod audit;
 mod db;
+pub mod emf;
 mod fault;
 mod lambda;
+mod queue;
+mod recorder;
 mod replay;
 mod shop;
 
 pub use db::TestDb;
 pub use fault::{Fault, FaultProxy};
 pub use lambda::{LambdaFailure, LambdaHost};
+pub use queue::{QueueFault, TestQueue};
+pub use recorder::{Recorded, Recorder, distinct};
 pub use replay::{Answer, Function, SampleEvent, assert_log, record_key_of_events};
 pub use shop::{HASH_PEPPER, SHOPIFY_API_SECRET, TestAnswer, TestShop};

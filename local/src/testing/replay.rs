@@ -24,7 +24,8 @@ use shoptrail_storage::{ApiKeyRecord, Pepper, Store};
 use tokio::process::Command;
 
 use super::audit::{CANARY, assert_log_is_impersonal};
-use super::{Fault, FaultProxy, HASH_PEPPER, LambdaHost, TestDb};
+use super::lambda::TRACE_ID;
+use super::{Fault, FaultProxy, HASH_PEPPER, LambdaHost, TestDb, emf};
 use crate::template::{RouteMatch, Template};
 
 /// Where the storefronts of the events are; what the functions under test get as `ALLOWED_ORIGINS`.
@@ -32,12 +33,13 @@ const STOREFRONT_ORIGINS: &str = "https://shop.example.com";
 /// From where the events call read routes; `ADMIN_ORIGINS`.
 const ADMIN_ORIGINS: &str = "https://admin.example.com";
 /// All that a request's log line may say; whatever else comes to it has to be thought about here.
-const LOG_FIELDS: [&str; 13] = [
+const LOG_FIELDS: [&str; 14] = [
     "timestamp",
     "level",
     "target",
     "message",
     "request_id",
+    "trace_id",
     "store",
     "method",
     "route",
@@ -47,6 +49,8 @@ const LOG_FIELDS: [&str; 13] = [
     "cause",
     "duration_us",
 ];
+/// What each request's line of metrics has, and no other.
+const MEASURED: &str = "\"Requests\":1";
 /// The store of all events that name one.
 const STORE: &str = "my-store.myshopify.com";
 /// Within this a client is told that the database is away.
@@ -469,7 +473,7 @@ impl Answer {
 }
 
 /// Holds the log of a function against the events it answered: each is told in one line of JSON, with its
-/// id, route and status, and nothing in the log is personal.
+/// id, its trace, route and status, and in one of metrics, and nothing in the log is personal.
 ///
 /// # Panics
 ///
@@ -481,6 +485,11 @@ pub async fn assert_log(host: &LambdaHost, answers: &[&Answer]) {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| line.into()))
         .collect();
+    let (metrics, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line["_aws"].is_object());
+    for line in &metrics {
+        assert!(!emf::metrics_of(line).is_empty(), "{line}");
+    }
     for line in &lines {
         let fields = line.as_object().into_iter().flat_map(Map::keys);
         let unknown: Vec<_> = fields
@@ -508,6 +517,18 @@ pub async fn assert_log(host: &LambdaHost, answers: &[&Answer]) {
             .collect();
         assert_eq!(told.len(), 1, "{name} is told once: {told:?}");
         let line = told[0];
+        assert_eq!(line["trace_id"], TRACE_ID, "{name}: {line}");
+        let measured: Vec<_> = metrics
+            .iter()
+            .filter(|line| line["requestId"] == request_id && line["Requests"] == 1)
+            .collect();
+        assert_eq!(measured.len(), 1, "{name} is measured once: {measured:?}");
+        assert_eq!(measured[0]["traceId"], TRACE_ID, "{name}");
+        assert_eq!(
+            measured[0]["ServerErrors"],
+            u8::from(answer.status() >= 500),
+            "{name}"
+        );
         let route = match route_of(event) {
             Match::Found(route) => route.path,
             Match::OtherMethod { .. } if event["requestContext"]["http"]["method"] == "OPTIONS" => {
@@ -536,10 +557,8 @@ async fn whole_log(host: &LambdaHost, requests: usize) -> String {
     let started = Instant::now();
     loop {
         let log = host.log();
-        let told = log
-            .lines()
-            .filter(|line| line.contains("\"request_id\""))
-            .count();
+        let lines_with = |part| log.lines().filter(|line| line.contains(part)).count();
+        let told = lines_with("\"request_id\"").min(lines_with(MEASURED));
         if told >= requests || started.elapsed() > ANSWER_TIME {
             return log;
         }

@@ -4,10 +4,11 @@
     reason = "a test that cannot ask or read an answer cannot go on"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, to_bytes};
 use axum::http::request::Builder;
@@ -17,8 +18,9 @@ use serde_json::Value;
 use sha2::Sha256;
 use shoptrail_domain::access::{ApiKey, Scope, Stores};
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_edge::config::Deployment;
-use shoptrail_edge::{App, Clock, Config};
+use shoptrail_edge::config::{Deployment, event_queue_from_env};
+use shoptrail_edge::metrics::Output;
+use shoptrail_edge::{App, Clock, Config, event_queue};
 use shoptrail_storage::{ApiKeyRecord, Store};
 
 use super::{TestDb, audit};
@@ -40,8 +42,10 @@ const NOW: &str = "2026-11-21T12:30:20.500Z";
 pub struct TestShop {
     db: TestDb,
     app: App,
+    own_apps: BTreeMap<String, App>,
     gateway: Gateway,
     now: Arc<AtomicI64>,
+    metrics: Mutex<Receiver<String>>,
 }
 
 /// Whatever the test was about, what was logged is searched.
@@ -49,6 +53,7 @@ impl Drop for TestShop {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             audit::assert_own_log_is_impersonal();
+            audit::assert_log_is_impersonal(&self.metric_lines());
         }
     }
 }
@@ -98,34 +103,77 @@ impl TestShop {
         deployment: Deployment,
         settings: &[(&str, &str)],
     ) -> Self {
+        let way = [("AWS_ENDPOINT_URL_DYNAMODB", endpoint_url)];
+        let settings: Vec<_> = way.iter().chain(settings).copied().collect();
+        Self::start_each(db, deployment, &settings, &BTreeMap::new())
+    }
+
+    /// The same where functions, by the names of their binaries, have settings of their own that come before the
+    /// others: each of these then shares nothing but the tables with the rest, as on AWS. `AWS_ENDPOINT_URL_DYNAMODB`
+    /// among the settings is another way to the database.
+    ///
+    /// # Panics
+    ///
+    /// When a setting is malformed.
+    #[must_use]
+    pub fn start_each(
+        db: TestDb,
+        deployment: Deployment,
+        settings: &[(&str, &str)],
+        own_settings: &BTreeMap<&str, Vec<(&str, String)>>,
+    ) -> Self {
         audit::watch_own_log();
-        let lookup = |name: &str| {
-            let known = [
-                ("HASH_PEPPER", HASH_PEPPER),
-                ("SHOPIFY_API_SECRET", SHOPIFY_API_SECRET),
-            ];
-            let mut all = settings.iter().chain(&known);
-            all.find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        let config = Config::from_env(lookup, deployment).expect("the settings are well formed");
+        let (lines, metrics) = mpsc::channel();
         let now = Timestamp::parse_iso(NOW).expect("the time is one");
         let now = Arc::new(AtomicI64::new(now.as_millis()));
-        let clock = {
-            let now = Arc::clone(&now);
-            Clock::new(move || Timestamp::from_millis(now.load(Ordering::SeqCst)))
+        let start = |own: &[(&str, String)]| {
+            let lookup = |name: &str| {
+                let known = [
+                    ("HASH_PEPPER", HASH_PEPPER),
+                    ("SHOPIFY_API_SECRET", SHOPIFY_API_SECRET),
+                ];
+                let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+                let mut all = own.chain(settings.iter().copied()).chain(known);
+                all.find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.to_owned())
+            };
+            let mut config =
+                Config::from_env(lookup, deployment).expect("the settings are well formed");
+            config.metrics.output = Output::To(lines.clone());
+            let clock = {
+                let now = Arc::clone(&now);
+                Clock::new(move || Timestamp::from_millis(now.load(Ordering::SeqCst)))
+            };
+            let mut database = db.store_config();
+            database.endpoint_url = lookup("AWS_ENDPOINT_URL_DYNAMODB").or(database.endpoint_url);
+            let queue = event_queue_from_env(lookup, config.write_mode);
+            let queue = queue.expect("the settings name a queue where there is one");
+            let queue = queue.map(|queue| event_queue::connect(&database, queue));
+            let store = Store::connect(&database).with_event_queue(queue);
+            App::with_clock(config, store, clock)
         };
-        let mut database = db.store_config();
-        database.endpoint_url = Some(endpoint_url.to_owned());
-        let app = App::with_clock(config, Store::connect(&database), clock);
-        let gateway = Gateway::new(db.template(), &functions(&app), GatewayOptions::default())
+        let app = start(&[]);
+        let own_apps: BTreeMap<String, App> = own_settings
+            .iter()
+            .map(|(function, own)| ((*function).to_owned(), start(own)))
+            .collect();
+        let mut routers = functions(&app);
+        for (function, router) in &mut routers {
+            let own = own_apps.get(function).map(functions);
+            if let Some(own) = own.and_then(|mut own| own.remove(function)) {
+                *router = own;
+            }
+        }
+        let gateway = Gateway::new(db.template(), &routers, GatewayOptions::default())
             .expect("the template's routes can be served")
             .with_demo(demo::router(app.clone()).expect("the demo shop's files are whole"));
         Self {
             db,
             app,
+            own_apps,
             gateway,
             now,
+            metrics: Mutex::new(metrics),
         }
     }
 
@@ -139,6 +187,20 @@ impl TestShop {
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// What a function has for itself; what the functions share where it has no settings of its own.
+    #[must_use]
+    pub fn app_of(&self, function: &str) -> &App {
+        self.own_apps.get(function).unwrap_or(&self.app)
+    }
+
+    /// The lines of metrics that were written since this was asked last.
+    #[must_use]
+    pub fn metric_lines(&self) -> String {
+        // Nothing is left half done under this lock.
+        let metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.try_iter().collect()
     }
 
     /// The time that the functions see.

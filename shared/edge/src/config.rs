@@ -6,10 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use shoptrail_domain::advice::policy::Policy;
-use shoptrail_storage::{Credentials, Pepper, StoreConfig, WindowLimits};
+use shoptrail_storage::{Credentials, EventQueueConfig, Pepper, StoreConfig, WindowLimits};
 use tracing::level_filters::LevelFilter;
 
 use crate::cors::Origins;
+use crate::metrics::{MetricsConfig, NamedStores, Output};
 use crate::{TrackerPath, routes};
 
 /// Where the code runs; some defaults are safe only on a developer's own machine.
@@ -30,6 +31,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How long what is kept.
     pub retention: RetentionConfig,
+    /// `WRITE_MODE`: how tracked events are written.
+    pub write_mode: WriteMode,
     /// Whether addresses are stored cut to /24 (IPv4) or /48 (IPv6).
     pub anonymize_ip: bool,
     /// `TRACKER_PATH`: where the tracker's script is beside [`crate::routes::TRACKER`].
@@ -40,6 +43,8 @@ pub struct Config {
     pub policy: Policy,
     /// The least level of log lines.
     pub log_level: LevelFilter,
+    /// Whether metrics are written, and how they tell stacks and stores apart.
+    pub metrics: MetricsConfig,
 }
 
 /// Who may call from where.
@@ -79,6 +84,15 @@ pub enum PublicIngest {
     Tracker,
     /// All of them.
     All,
+}
+
+/// How tracked events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// By the request that tells of them.
+    Direct,
+    /// By a worker, to which a queue hands them.
+    Queue,
 }
 
 /// How long what is kept.
@@ -214,6 +228,7 @@ impl Config {
                     "a number of days, 1 to 36500",
                 )?,
             },
+            write_mode: env.or("WRITE_MODE", WriteMode::Direct, "direct or queue")?,
             anonymize_ip: env.or("ANONYMIZE_IP", Switch(false), "on or off")?.0,
             tracker_path: env
                 .text("TRACKER_PATH")
@@ -259,6 +274,17 @@ impl Config {
                     .and_then(|level| level.parse().ok())
                     .unwrap_or(LevelFilter::INFO),
             },
+            metrics: MetricsConfig {
+                // On a terminal they would hide what is to be read.
+                is_on: env.or("METRICS", Switch(!is_local), "on or off")?.0,
+                stack: env.text("STACK_NAME").unwrap_or_else(|| "local".into()),
+                stores: env.or(
+                    "METRIC_STORES",
+                    NamedStores::default(),
+                    NamedStores::EXPECTED,
+                )?,
+                output: Output::default(),
+            },
         };
         config.check_pepper()?;
         Ok(config)
@@ -302,6 +328,32 @@ pub fn store_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<StoreCo
         },
         table_prefix: env.text("TABLE_PREFIX").unwrap_or_default(),
     })
+}
+
+/// Where the queue is that events are handed over to, where the settings say that they are.
+///
+/// # Errors
+///
+/// When its URL is missing or none.
+pub fn event_queue_from_env(
+    lookup: impl Fn(&str) -> Option<String>,
+    write_mode: WriteMode,
+) -> Result<Option<EventQueueConfig>, ConfigError> {
+    let env = Env(&lookup);
+    if write_mode == WriteMode::Direct {
+        return Ok(None);
+    }
+    let is_url = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    let url = env.text("EVENT_QUEUE_URL").filter(is_url);
+    Ok(Some(EventQueueConfig {
+        url: url.ok_or(ConfigError {
+            name: "EVENT_QUEUE_URL",
+            expected: "a queue's URL where WRITE_MODE is queue",
+        })?,
+        endpoint_url: env
+            .text("AWS_ENDPOINT_URL_SQS")
+            .or_else(|| env.text("AWS_ENDPOINT_URL")),
+    }))
 }
 
 /// One variable of the process's environment.
@@ -397,6 +449,17 @@ impl FromStr for Switch {
     }
 }
 
+impl FromStr for WriteMode {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.to_ascii_lowercase().as_str() {
+            "direct" => Ok(Self::Direct),
+            "queue" => Ok(Self::Queue),
+            _ => Err(()),
+        }
+    }
+}
+
 impl FromStr for PublicIngest {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -448,6 +511,8 @@ mod tests {
         };
         assert_eq!(lambda.policy, policy);
         assert_eq!(lambda.tracker_path, None);
+        assert!(lambda.metrics.is_on);
+        assert_eq!(lambda.write_mode, WriteMode::Direct);
         let local = config(&[], Deployment::Local).unwrap();
         let everyone = Policy {
             holdout_percent: 0,
@@ -455,6 +520,7 @@ mod tests {
         };
         assert_eq!(local.policy, everyone);
         assert_eq!(local.trust.public_ingest, PublicIngest::All);
+        assert!(!local.metrics.is_on);
         assert!(
             local
                 .trust
@@ -471,6 +537,7 @@ mod tests {
             ("EVENT_RETENTION_DAYS", "99999"),
             ("SESSION_RETENTION_DAYS", "ninety"),
             ("ANONYMIZE_IP", "perhaps"),
+            ("WRITE_MODE", "sometimes"),
             ("GROQ_BASE_URL", "api.groq.com"),
             ("ASK_AI_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "loud"),
@@ -485,6 +552,9 @@ mod tests {
             ("POPUPS_PER_DAY", "many"),
             ("POPUP_COOLDOWN_MINUTES", "525601"),
             ("TRACKER_PATH", "/docs/canary.js"),
+            ("METRICS", "loud"),
+            ("METRIC_STORES", "a-store,no store"),
+            ("METRIC_STORES", "a,b,c,d,e,f,g,h,i,j,k"),
         ] {
             let error = config(&[(name, value)], Deployment::Local)
                 .unwrap_err()
@@ -498,6 +568,28 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn a_queue_is_named_where_events_go_into_one() {
+        let queue = |settings: &[(&str, &str)], mode| {
+            let find = |name: &str| {
+                let found = settings.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            event_queue_from_env(find, mode)
+        };
+        let url = ("EVENT_QUEUE_URL", "https://sqs.example.com/1/events");
+        assert!(queue(&[url], WriteMode::Direct).unwrap().is_none());
+        let found = queue(&[url], WriteMode::Queue).unwrap().unwrap();
+        assert_eq!((found.url.as_str(), found.endpoint_url), (url.1, None));
+        let own = ("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9");
+        let found = queue(&[url, own], WriteMode::Queue).unwrap().unwrap();
+        assert_eq!(found.endpoint_url.as_deref(), Some(own.1));
+        for wrong in ["", "events"] {
+            let error = queue(&[("EVENT_QUEUE_URL", wrong)], WriteMode::Queue).unwrap_err();
+            assert!(error.to_string().contains("EVENT_QUEUE_URL"), "{error}");
+        }
     }
 
     #[test]

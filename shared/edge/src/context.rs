@@ -1,7 +1,7 @@
 //! What is known of a request before its body is read.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::Request;
 use lambda_http::request::RequestContext as GatewayContext;
@@ -9,6 +9,7 @@ use shoptrail_domain::StoreName;
 use shoptrail_domain::refusal::Refusal;
 use uuid::Uuid;
 
+use crate::metrics::Noted;
 use crate::routes::Group;
 use crate::trust::Principal;
 
@@ -48,6 +49,7 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     request_id: String,
+    trace_id: Option<String>,
     source_ip: Option<IpAddr>,
     group: Group,
     sender: OnceLock<Sender>,
@@ -55,6 +57,7 @@ struct Inner {
     store: OnceLock<String>,
     outcome: OnceLock<&'static str>,
     refusals: Mutex<Vec<(Refusal, u64)>>,
+    noted: Mutex<Noted>,
 }
 
 /// Who sent the request.
@@ -65,11 +68,12 @@ struct Sender {
 }
 
 impl RequestContext {
-    pub(crate) fn new(caller: Caller, group: Group) -> Self {
+    pub(crate) fn new(caller: Caller, trace_id: Option<&str>, group: Group) -> Self {
         Self(Arc::new(Inner {
             request_id: caller
                 .request_id
                 .unwrap_or_else(|| Uuid::new_v4().to_string()),
+            trace_id: trace_id.map(str::to_owned),
             source_ip: caller.source_ip,
             group,
             sender: OnceLock::new(),
@@ -77,6 +81,7 @@ impl RequestContext {
             store: OnceLock::new(),
             outcome: OnceLock::new(),
             refusals: Mutex::default(),
+            noted: Mutex::default(),
         }))
     }
 
@@ -132,6 +137,17 @@ impl RequestContext {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         )
+    }
+
+    /// What was noted for the metrics.
+    pub(crate) fn noted(&self) -> MutexGuard<'_, Noted> {
+        // Nothing is left half done under this lock.
+        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The id of the request's trace: in the log and the metrics.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.0.trace_id.as_deref()
     }
 
     /// The request's id: in the answer's header, in its error and in the log.

@@ -2,7 +2,7 @@
 //! credential), handed to its handler, answered in the one error shape, and logged once.
 
 use std::any::Any;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -19,28 +19,35 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::context::{Caller, RequestContext};
 use crate::cors::{Origins, preflight_headers};
+use crate::metrics::{self, Measured};
 use crate::routes::{self, Access, Group, Match, Route};
 use crate::trust::{self, Presented};
-use crate::{ApiError, App, Config};
+use crate::{ApiError, App, Config, trace};
 
-/// The handlers behind the gate.
-pub fn gated(handlers: Router<App>, app: App) -> Router {
+/// A function's handlers behind the gate. Its metrics bear its name.
+pub fn gated(function: &'static str, handlers: Router<App>, app: App) -> Router {
     let handlers = handlers
         .fallback(|| async { ApiError::NotFound(NO_ROUTE) })
         .layer(CatchPanicLayer::custom(answer_panic))
         .with_state(app.clone());
     // Around the router and not within it: a router adds headers of its own to what its routes answer.
-    Router::new().fallback_service(from_fn_with_state(app, pass).layer(handlers))
+    Router::new().fallback_service(from_fn_with_state((app, function), pass).layer(handlers))
 }
 
 const NO_ROUTE: &str = "There is no such route";
 
-async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn pass(
+    State((app, function)): State<(App, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let passed = pass_in_time(app, function, request, next);
     // All that a request asks of the database ends within this time, not each part of it.
-    shoptrail_storage::within(Store::OPERATION_TIMEOUT, pass_in_time(app, request, next)).await
+    let passed = shoptrail_storage::within(Store::OPERATION_TIMEOUT, passed);
+    shoptrail_storage::tallied(passed).await
 }
 
-async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
+async fn pass_in_time(app: App, function: &'static str, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let origin = request.headers().get(ORIGIN).cloned();
@@ -49,7 +56,8 @@ async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
         Match::Found(route) => route.group,
         Match::OtherMethod { .. } | Match::NotFound => Group::Service,
     };
-    let context = RequestContext::new(Caller::of(&request), group);
+    let trace_id = trace::of(request.headers());
+    let context = RequestContext::new(Caller::of(&request), trace_id, group);
 
     // What the path is of, whatever the method: it says who may read the answer and how an error looks.
     let known = match &found {
@@ -110,15 +118,27 @@ async fn pass_in_time(app: App, request: Request, next: Next) -> Response {
         // The router says 0, which would be the length of the whole.
         answer.headers_mut().remove(CONTENT_LENGTH);
     }
-    log(
-        &context,
-        &method,
-        route,
-        answer.status(),
-        error.as_ref(),
-        started,
-    );
+    let status = answer.status();
+    let latency = started.elapsed();
+    log(&context, &method, route, status, error.as_ref(), latency);
     count_refusals(&app, &context, error.as_ref()).await;
+    let mut operations = shoptrail_storage::operations();
+    // Where each operation ended well, and yet DynamoDB left part of a batch undone again and again.
+    if matches!(&error, Some(ApiError::Store(error)) if error.is_unavailable()) {
+        operations.failures = operations.failures.max(1);
+    }
+    let measured = Measured {
+        function,
+        at: app.clock.now(),
+        request_id: context.request_id(),
+        trace_id: context.trace_id(),
+        has_failed: status.is_server_error(),
+        is_rate_limited: Some(status == StatusCode::TOO_MANY_REQUESTS),
+        latency,
+        operations,
+        noted: std::mem::take(&mut *context.noted()),
+    };
+    metrics::write(&app.config.metrics, measured);
     answer
 }
 
@@ -146,6 +166,7 @@ async fn count_refusals(app: &App, context: &RequestContext, error: Option<&ApiE
     let noted = context.take_refusals();
     for (reason, count) in refused.map(|reason| (reason, 1)).into_iter().chain(noted) {
         app.refusals.note(context.store(), reason, count);
+        context.noted().add_refusals(reason, count);
     }
     let days = app.config.retention.event_days;
     app.refusals
@@ -263,9 +284,9 @@ fn log(
     route: &str,
     status: StatusCode,
     error: Option<&ApiError>,
-    started: Instant,
+    latency: Duration,
 ) {
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let duration_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
     let method = if routes::ROUTES
         .iter()
         .any(|route| route.method == method.as_str())
@@ -280,10 +301,11 @@ fn log(
         .filter(|_| status.is_server_error())
         .map(tracing::field::display);
     let status = status.as_u16();
-    let request_id = context.request_id();
+    let (request_id, trace_id) = (context.request_id(), context.trace_id());
     if status >= 500 {
         tracing::error!(
             request_id,
+            trace_id,
             store,
             method,
             route,
@@ -301,6 +323,7 @@ fn log(
         });
         tracing::info!(
             request_id,
+            trace_id,
             store,
             method,
             route,

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use axum::Router;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, LambdaEvent, Service as _, lambda_runtime, service_fn};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shoptrail_storage::{Store, Table};
 
 use crate::config::{self, Config, ConfigError, Deployment};
+use crate::metrics::Invocation;
 use crate::secrets::{SecretError, Secrets};
 use crate::telemetry::{self, Format};
-use crate::{ApiError, App, Clock};
+use crate::{ApiError, App, Clock, event_queue};
 
 /// Serves a function's router to the Lambda runtime until the environment ends. `table` is one that the
 /// function may read. What keeps it from starting stands in one line on standard error.
@@ -45,13 +47,14 @@ async fn serve(router: impl FnOnce(App) -> Router, table: Table) -> Result<(), S
         .map_err(StartError::Runtime)
 }
 
-/// Hands every event to `work` until the environment ends: for a function that no HTTP request calls. An error makes
-/// the service deliver the event again.
-pub async fn run_events<E, W, F>(work: W, table: Table) -> ExitCode
+/// Hands every event to `work` until the environment ends: for a function that no HTTP request calls, whose metrics bear
+/// its name. The service is given what `work` answers; an error makes it deliver the event again.
+pub async fn run_events<E, A, W, F>(function: &'static str, work: W, table: Table) -> ExitCode
 where
     E: DeserializeOwned + Send + 'static,
+    A: Serialize,
     W: Fn(App, E) -> F,
-    F: Future<Output = Result<(), ApiError>>,
+    F: Future<Output = Result<A, ApiError>>,
 {
     let served = async {
         let started = start(table).await?;
@@ -59,7 +62,13 @@ where
             let (started, work) = (started.clone(), &work);
             async move {
                 started.refresh_secrets().await;
-                let worked = work(started.app, event.payload).await;
+                let invocation = Invocation {
+                    function,
+                    request_id: &event.context.request_id,
+                    trace: event.context.xray_trace_id.as_deref(),
+                };
+                let work = work(started.app.clone(), event.payload);
+                let worked = invocation.measure(&started.app, work).await;
                 worked.map_err(lambda_http::Error::from)
             }
         });
@@ -100,16 +109,23 @@ async fn start(table: Table) -> Result<Started, StartError> {
     let database = config::store_from_env(config::process_env)?;
     let clock = Clock::system();
     let secrets = Secrets::from_env(config::process_env, &database, clock.now());
-    let store = Store::connect(&database);
+    let event_queue = config::event_queue_from_env(config::process_env, config.write_mode)?;
+    let event_queue = event_queue.map(|queue| event_queue::connect(&database, queue));
+    let store = Store::connect(&database).with_event_queue(event_queue.clone());
+    let queue_opened = async {
+        if let Some(queue) = &event_queue {
+            queue.open().await;
+        }
+    };
     let fetched = async {
         match &secrets {
             Some(secrets) => secrets.fetch_into(&mut config).await,
             None => Ok(()),
         }
     };
-    // Opens the connection now, while a Lambda has a full processor. When it fails, the first request
+    // Opens the connections now, while a Lambda has a full processor. When it fails, the first request
     // tries again and answers for it.
-    let (fetched, checked) = tokio::join!(fetched, store.check(table));
+    let (fetched, checked, ()) = tokio::join!(fetched, store.check(table), queue_opened);
     fetched?;
     config.check_pepper()?;
     if let Err(error) = checked {

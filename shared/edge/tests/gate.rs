@@ -18,7 +18,10 @@ async fn status(handlers: Router<App>, request: Request<Body>) -> u16 {
     let db = TestDb::start().await;
     let config = Config::from_env(|_| None, Deployment::Local).unwrap();
     let app = App::new(config, Store::connect(&db.store_config()));
-    let answer = gate::gated(handlers, app).oneshot(request).await.unwrap();
+    let answer = gate::gated("a-function", handlers, app)
+        .oneshot(request)
+        .await
+        .unwrap();
     answer.status().as_u16()
 }
 

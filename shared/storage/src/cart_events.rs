@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
 use shoptrail_domain::cart_event::CartEvent;
-use shoptrail_domain::identifier::RecordId;
+use shoptrail_domain::email::Email;
+use shoptrail_domain::identifier::{EventId, ExternalId, RecordId, SessionRef};
 
+use crate::event_queue::QueuedEvent;
 use crate::privacy::EventTable;
 use crate::recording::{Batch, Recording, Stamp};
 use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError, image_key};
@@ -68,7 +70,7 @@ pub struct CartEventRecord {
 impl CartEventRecord {
     fn new(event: &CartEvent, stamp: &Stamp) -> Self {
         Self {
-            id: stamp.id.to_string(),
+            id: stamp.id.clone(),
             store_name: event.store_name.to_string(),
             action_type: event.action_type.as_str().to_owned(),
             product_id: event.product_id.as_ref().map(|id| id.as_str().to_owned()),
@@ -91,8 +93,25 @@ impl CartEventRecord {
             occurred_at: event.occurred_at.map(Timestamp::to_iso),
             created_at: stamp.created_at.clone(),
             updated_at: stamp.created_at.clone(),
-            created_bucket: stamp.created_bucket(),
+            created_bucket: stamp.created_bucket.clone(),
             expires_at: stamp.expires_at,
+        }
+    }
+}
+
+impl QueuedEvent {
+    /// The event as it will be stored, under an id with the random number `drawn` in it.
+    pub(crate) fn of_cart_event(
+        event: &CartEvent,
+        now: Timestamp,
+        retention_days: u32,
+        drawn: u128,
+    ) -> Self {
+        let id = RecordId::of_cart_event(now, drawn);
+        let stamp = Stamp::new(id, now, retention_days, drawn);
+        Self::CartEvent {
+            record: Box::new(CartEventRecord::new(event, &stamp)),
+            fingerprint: event.fingerprint.clone(),
         }
     }
 }
@@ -156,13 +175,14 @@ fn recording<'a>(
         operation,
         table: EventTable::CartEvents,
         new_id: RecordId::of_cart_event,
-        store_name: &event.store_name,
-        customer_email: event.customer_email.as_ref(),
-        customer_id: event.customer_id.as_ref(),
-        session_id: event.session_id.as_ref(),
-        event_id: event.event_id.as_ref(),
+        store_name: event.store_name.as_str(),
+        customer_email: event.customer_email.as_ref().map(Email::as_str),
+        customer_id: event.customer_id.as_ref().map(ExternalId::as_str),
+        session_id: event.session_id.as_ref().map(SessionRef::as_str),
+        event_id: event.event_id.as_ref().map(EventId::as_str),
         fingerprint: &event.fingerprint,
         now,
         retention_days,
+        given: None,
     }
 }

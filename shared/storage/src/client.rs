@@ -23,6 +23,8 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("../roots/amazon.pem");
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
 const ATTEMPTS: u32 = 3;
+/// The queue is tried once less: what it does not take is written directly, in the same request.
+const QUEUE_ATTEMPTS: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const LONGEST_BACKOFF: Duration = Duration::from_millis(200);
 
@@ -97,6 +99,23 @@ pub(crate) fn build_secrets(
         .retry_config(retries());
     builder.set_endpoint_url(endpoint_url);
     aws_sdk_secretsmanager::Client::from_conf(builder.build())
+}
+
+/// The same for the queue that events are handed over to.
+pub(crate) fn build_queue(
+    config: &StoreConfig,
+    endpoint_url: Option<String>,
+) -> aws_sdk_sqs::Client {
+    let mut builder = aws_sdk_sqs::Config::builder()
+        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(credentials(config))
+        .http_client(http_client(endpoint_url.as_deref()))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(timeouts())
+        .retry_config(retries().with_max_attempts(QUEUE_ATTEMPTS));
+    builder.set_endpoint_url(endpoint_url);
+    aws_sdk_sqs::Client::from_conf(builder.build())
 }
 
 fn credentials(config: &StoreConfig) -> SdkCredentials {

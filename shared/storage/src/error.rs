@@ -54,6 +54,19 @@ impl StoreError {
         )
     }
 
+    /// Whether the database is to blame, and neither what it was asked nor who else asked at the same time.
+    pub(crate) fn is_databases(&self) -> bool {
+        match self.kind {
+            Kind::TooSlow
+            | Kind::Unreachable
+            | Kind::Throttled
+            | Kind::Refused
+            | Kind::Unreadable
+            | Kind::Uncounted => true,
+            Kind::Conflict | Kind::TooMuch | Kind::NoPepper | Kind::LeaseLost => false,
+        }
+    }
+
     /// Whether so many days of all stores were to be read that the time was over before the end, which no other try
     /// changes.
     #[must_use]

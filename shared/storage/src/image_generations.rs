@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use shoptrail_domain::Timestamp;
-use shoptrail_domain::identifier::RecordId;
+use shoptrail_domain::email::Email;
+use shoptrail_domain::identifier::{EventId, ExternalId, RecordId, SessionRef};
 use shoptrail_domain::image_generation::{GenerationStatus, ImageGeneration};
 
+use crate::event_queue::QueuedEvent;
 use crate::privacy::EventTable;
 use crate::recording::{Batch, Recording, Stamp};
 use crate::{BatchOutcome, EventRecorded, Recorded, Store, StoreError, image_key};
@@ -71,7 +73,7 @@ impl ImageGenerationRecord {
         let key = |url| image_key(&store_name, url);
         Self {
             image_key: generated_image_url.as_ref().map(key),
-            id: stamp.id.to_string(),
+            id: stamp.id.clone(),
             store_name: store_name.into(),
             status,
             product_id: product_id.map(|id| id.as_str().to_owned()),
@@ -85,8 +87,25 @@ impl ImageGenerationRecord {
             event_id: event_id.map(|id| id.as_str().to_owned()),
             created_at: stamp.created_at.clone(),
             updated_at: stamp.created_at.clone(),
-            created_bucket: stamp.created_bucket(),
+            created_bucket: stamp.created_bucket.clone(),
             expires_at: stamp.expires_at,
+        }
+    }
+}
+
+impl QueuedEvent {
+    /// The generation as it will be stored, under an id with the random number `drawn` in it.
+    pub(crate) fn of_image_generation(
+        generation: &ImageGeneration,
+        now: Timestamp,
+        retention_days: u32,
+        drawn: u128,
+    ) -> Self {
+        let id = RecordId::of_image_generation(now, drawn);
+        let stamp = Stamp::new(id, now, retention_days, drawn);
+        Self::ImageGeneration {
+            record: Box::new(ImageGenerationRecord::new(generation, &stamp)),
+            fingerprint: generation.fingerprint.clone(),
         }
     }
 }
@@ -147,13 +166,14 @@ fn recording<'a>(
         operation,
         table: EventTable::ImageGenerations,
         new_id: RecordId::of_image_generation,
-        store_name: &generation.store_name,
-        customer_email: generation.customer_email.as_ref(),
-        customer_id: generation.customer_id.as_ref(),
-        session_id: generation.session_id.as_ref(),
-        event_id: generation.event_id.as_ref(),
+        store_name: generation.store_name.as_str(),
+        customer_email: generation.customer_email.as_ref().map(Email::as_str),
+        customer_id: generation.customer_id.as_ref().map(ExternalId::as_str),
+        session_id: generation.session_id.as_ref().map(SessionRef::as_str),
+        event_id: generation.event_id.as_ref().map(EventId::as_str),
         fingerprint: &generation.fingerprint,
         now,
         retention_days,
+        given: None,
     }
 }

@@ -1,4 +1,5 @@
-//! DynamoDB: the tables and indexes, the records in them and the operations on them. The only user of the SDK.
+//! DynamoDB: the tables and indexes, the records in them and the operations on them; and the queue that events may wait
+//! in before. The only user of the SDK.
 //!
 //! Every operation ends within [`Store::OPERATION_TIMEOUT`], its retries included: with its result, or with a
 //! [`StoreError`] that says whether trying again may help. [`Store::run_privacy_job`] alone is told how long to work, and
@@ -13,6 +14,7 @@ mod decision_reads;
 mod decisions;
 mod erasures;
 mod error;
+mod event_queue;
 mod event_reads;
 mod image_generations;
 mod image_key;
@@ -31,6 +33,7 @@ mod sessions;
 mod settings;
 mod store_range;
 pub mod tables;
+mod tally;
 mod transactions;
 
 use std::pin::Pin;
@@ -41,6 +44,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use shoptrail_domain::Timestamp;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 pub use api_keys::ApiKeyRecord;
 pub use cart_events::CartEventRecord;
@@ -50,6 +54,9 @@ pub use decision_reads::DecisionSummary;
 pub use decisions::{DecisionRecord, PopupTally, SessionDecisions};
 pub use erasures::Recorded;
 pub use error::StoreError;
+pub use event_queue::{
+    EventMessage, EventQueue, EventQueueConfig, QueueFailure, UnreadableMessage,
+};
 pub use event_reads::{
     Collected, EventSummary, EventsPage, GenerationEvent, GenerationEvents, GenerationSummary,
     Position, SummaryFields,
@@ -61,8 +68,8 @@ pub use pepper::Pepper;
 pub use privacy_jobs::{
     Erased, ExportedPage, PrivacyJob, PrivacyJobKind, PrivacyJobStatus, PrivacyTask,
 };
-pub use rate_limits::{Counted, WindowLimits};
-pub use recording::{BatchOutcome, EventRecorded};
+pub use rate_limits::{Counted, ModelCall, WindowLimits};
+pub use recording::{BatchOutcome, EventRecorded, MessagesRecorded, QueuedOutcome};
 pub use refusals::RefusalDay;
 pub use replay::{ReplayProgress, Replayed};
 pub use secrets::SecretStore;
@@ -71,6 +78,7 @@ pub use session_reads::SessionSummary;
 pub use sessions::{NewSession, RecentSession, SessionMessageRecorded};
 
 pub use tables::Table;
+pub use tally::{OPERATIONS_TIMED, Operations, operations, tallied};
 
 use crate::tables::TableNames;
 
@@ -80,6 +88,7 @@ pub struct Store {
     client: Client,
     tables: TableNames,
     pepper: Option<Pepper>,
+    event_queue: Option<EventQueue>,
     session_locks: Arc<[Mutex<()>; SESSION_LOCKS]>,
 }
 
@@ -102,6 +111,7 @@ impl Store {
             client: client::build(config),
             tables: TableNames::with_prefix(&config.table_prefix),
             pepper: None,
+            event_queue: None,
             session_locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
         }
     }
@@ -111,6 +121,15 @@ impl Store {
     #[must_use]
     pub fn with_pepper(self, pepper: Option<Pepper>) -> Self {
         Self { pepper, ..self }
+    }
+
+    /// The same store, which hands events that it takes over to this queue. Without one it stores them at once.
+    #[must_use]
+    pub fn with_event_queue(self, event_queue: Option<EventQueue>) -> Self {
+        Self {
+            event_queue,
+            ..self
+        }
     }
 
     /// The pepper of the hashes that it keeps.
@@ -154,7 +173,7 @@ impl Store {
         name: &'static str,
         operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
     ) -> Result<T, StoreError> {
-        Self::end_after(Self::OPERATION_TIMEOUT, name, operation).await
+        in_time(name, Self::OPERATION_TIMEOUT, operation).await
     }
 
     /// The same for an operation that reads a whole range.
@@ -163,19 +182,24 @@ impl Store {
         name: &'static str,
         operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
     ) -> Result<T, StoreError> {
-        Self::end_after(Self::COLLECTION_TIMEOUT, name, operation).await
+        in_time(name, Self::COLLECTION_TIMEOUT, operation).await
     }
+}
 
-    async fn end_after<T>(
-        longest: Duration,
-        name: &'static str,
-        operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
-    ) -> Result<T, StoreError> {
-        match tokio::time::timeout(deadline::left(longest), operation).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::too_slow(name)),
-        }
-    }
+/// Ends `operation` when the request's time or `longest` is over, and counts it.
+async fn in_time<T>(
+    name: &'static str,
+    longest: Duration,
+    operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
+) -> Result<T, StoreError> {
+    let started = Instant::now();
+    let result = match tokio::time::timeout(deadline::left(longest), operation).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::too_slow(name)),
+    };
+    let has_failed = result.as_ref().is_err_and(StoreError::is_databases);
+    tally::count(started.elapsed(), has_failed);
+    result
 }
 
 /// When an item of the time `now` expires, as TTL wants it: seconds since 1970.

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use shoptrail_domain::{StoreName, Timestamp};
 
 use crate::tables::COUNTED;
-use crate::{Store, StoreError, deadline, expires_at};
+use crate::{Store, StoreError, expires_at, in_time};
 
 /// What a failing table of limits may cost a request out of its [`Store::OPERATION_TIMEOUT`]: a new connection and a
 /// repetition fit in, and three quarters are left for what the request is about.
@@ -33,6 +33,8 @@ const CALLS: &str = "calls";
 /// Stands for the store of a session that names none; no store is called so.
 const NO_STORE: &str = "-";
 
+type Item = HashMap<String, AttributeValue>;
+
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 
@@ -43,6 +45,23 @@ pub struct WindowLimits {
     pub per_minute: u32,
     /// Requests an hour.
     pub per_hour: u32,
+}
+
+/// What became of a call of the model that was to be reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelCall {
+    /// Whether it may be made.
+    pub is_reserved: bool,
+    /// How much of the day's budget is used, this call included: of the store's or of that of all, whichever is nearer
+    /// its end, in whole percent. 0 where no call is allowed at all.
+    pub budget_used_percent: u32,
+}
+
+impl ModelCall {
+    const USED_UP: Self = Self {
+        is_reserved: false,
+        budget_used_percent: 100,
+    };
 }
 
 /// Whether requests were counted, and so may pass.
@@ -130,8 +149,8 @@ impl Store {
         self.count("count_minute", who, cost, limits, now).await
     }
 
-    /// Reserves one call of the model out of the budgets of the UTC day: the store's and then that of all. `false`: one
-    /// of them is used up. A budget of 0 allows no call. Sessions without a store have a budget together.
+    /// Reserves one call of the model out of the budgets of the UTC day: the store's and then that of all. A budget of 0
+    /// allows no call. Sessions without a store have a budget together.
     ///
     /// # Errors
     ///
@@ -142,10 +161,13 @@ impl Store {
         per_store: u32,
         in_all: u32,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<ModelCall, StoreError> {
         const OPERATION: &str = "reserve_model_call";
         if per_store == 0 || in_all == 0 {
-            return Ok(false);
+            return Ok(ModelCall {
+                is_reserved: false,
+                budget_used_percent: 0,
+            });
         }
         let day = now.day();
         let of_all = format!("model-calls#{day}");
@@ -153,8 +175,16 @@ impl Store {
         let reserve = async {
             // The store first: one that has used up its own budget must not use up everybody's. Where all the budget
             // is gone, the store's loses a call that it could not have made any more.
-            Ok(self.reserve(OPERATION, of_store, per_store, now).await?
-                && self.reserve(OPERATION, of_all, in_all, now).await?)
+            let Some(of_store) = self.reserve(OPERATION, of_store, per_store, now).await? else {
+                return Ok(ModelCall::USED_UP);
+            };
+            let Some(of_all) = self.reserve(OPERATION, of_all, in_all, now).await? else {
+                return Ok(ModelCall::USED_UP);
+            };
+            Ok(ModelCall {
+                is_reserved: true,
+                budget_used_percent: percent(of_store, per_store).max(percent(of_all, in_all)),
+            })
         };
         in_limiters_time(OPERATION, Box::pin(reserve)).await
     }
@@ -178,7 +208,7 @@ impl Store {
         let minute = minute_attribute(now);
         let update = self.count_update(who, &minute, cost, limits, now);
         let count = async {
-            let Some(counters) = send_conditional(operation, update).await? else {
+            let Err(counters) = send_conditional(operation, update).await? else {
                 return Ok(Counted::Yes);
             };
             let counted = |attribute: &str| counters.get(attribute).map_or(0, number);
@@ -236,14 +266,14 @@ impl Store {
             .condition_expression(conditions.join(" AND "))
     }
 
-    /// Takes one out of a budget of at least one, if one is left.
+    /// Takes one out of a budget of at least one, if one is left. Says how many were taken by then.
     async fn reserve(
         &self,
         operation: &'static str,
         counted: String,
         budget: u32,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<u32>, StoreError> {
         let left = budget.saturating_sub(1);
         let expires_at = expires_at(now, BUDGET_DAYS).to_string();
         let update = self
@@ -256,9 +286,12 @@ impl Store {
             .expression_attribute_names("#calls", CALLS)
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .expression_attribute_values(":left", AttributeValue::N(left.to_string()))
-            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at));
-        let refused = send_conditional(operation, update).await?;
-        Ok(refused.is_none())
+            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at))
+            .return_values(ReturnValue::UpdatedNew);
+        let updated = send_conditional(operation, update).await?;
+        Ok(updated
+            .ok()
+            .map(|counters| counters.get(CALLS).map_or(0, number)))
     }
 }
 
@@ -266,15 +299,18 @@ impl Store {
 async fn send_conditional(
     operation: &'static str,
     update: UpdateItemFluentBuilder,
-) -> Result<Option<HashMap<String, AttributeValue>>, StoreError> {
+) -> Result<Result<Item, Item>, StoreError> {
     let update = update
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;
-    let Err(error) = update else { return Ok(None) };
+    let error = match update {
+        Ok(updated) => return Ok(Ok(updated.attributes.unwrap_or_default())),
+        Err(error) => error,
+    };
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(found)) => {
-            Ok(Some(found.item.clone().unwrap_or_default()))
+            Ok(Err(found.item.clone().unwrap_or_default()))
         }
         _ => Err(StoreError::new(operation, error)),
     }
@@ -286,12 +322,15 @@ async fn in_limiters_time<T>(
     name: &'static str,
     operation: Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '_>>,
 ) -> Result<T, StoreError> {
-    tokio::time::timeout(deadline::left(TIMEOUT), operation)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::too_slow(name)))
+    in_time(name, TIMEOUT, operation).await
 }
 
 /// A counter's value; one that cannot be read lets nothing pass.
+/// How much of a budget is used, in whole percent, rounded down.
+fn percent(used: u32, budget: u32) -> u32 {
+    u32::try_from(u64::from(used) * 100 / u64::from(budget.max(1))).unwrap_or(u32::MAX)
+}
+
 fn number(value: &AttributeValue) -> u32 {
     let text = value.as_n().map(String::as_str).unwrap_or_default();
     text.parse().unwrap_or(u32::MAX)

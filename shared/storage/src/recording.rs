@@ -2,6 +2,8 @@
 //! idempotency key was used before or its person was erased.
 
 mod batch;
+mod hand_over;
+mod queued;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
@@ -9,9 +11,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use serde::{Deserialize, Serialize};
-use shoptrail_domain::email::Email;
-use shoptrail_domain::identifier::{EventId, ExternalId, RecordId, SessionRef};
-use shoptrail_domain::{StoreName, Timestamp};
+use shoptrail_domain::Timestamp;
+use shoptrail_domain::identifier::RecordId;
 
 use crate::erasures::Trace;
 use crate::privacy::{EventTable, Item};
@@ -21,6 +22,7 @@ use crate::{Recorded, Store, StoreError, expires_at};
 
 pub(crate) use batch::Batch;
 pub use batch::BatchOutcome;
+pub use queued::{MessagesRecorded, QueuedOutcome};
 
 /// Draws of an id before giving up: two events of one millisecond share a tail once in 78 billion.
 const DRAWS: usize = 4;
@@ -42,63 +44,68 @@ pub(crate) struct Recording<'a> {
     pub(crate) table: EventTable,
     /// The id of an event of this time, with this random number in it.
     pub(crate) new_id: fn(Timestamp, u128) -> RecordId,
-    pub(crate) store_name: &'a StoreName,
-    pub(crate) customer_email: Option<&'a Email>,
-    pub(crate) customer_id: Option<&'a ExternalId>,
-    pub(crate) session_id: Option<&'a SessionRef>,
-    pub(crate) event_id: Option<&'a EventId>,
+    pub(crate) store_name: &'a str,
+    pub(crate) customer_email: Option<&'a str>,
+    pub(crate) customer_id: Option<&'a str>,
+    pub(crate) session_id: Option<&'a str>,
+    pub(crate) event_id: Option<&'a str>,
     /// What two events of one `event_id` must agree in.
     pub(crate) fingerprint: &'a str,
     pub(crate) now: Timestamp,
     pub(crate) retention_days: u32,
+    /// The stamp of an event that was given one before it came here, since it was answered with it.
+    pub(crate) given: Option<Stamp>,
 }
 
 /// What the server adds to an event.
+#[derive(Debug, Clone)]
 pub(crate) struct Stamp {
-    pub(crate) id: RecordId,
-    pub(crate) at: Timestamp,
-    /// The same in ISO 8601.
+    pub(crate) id: String,
+    /// ISO 8601, UTC.
     pub(crate) created_at: String,
+    /// The day and one of its shards: the partition of `idx_created_at`.
+    pub(crate) created_bucket: String,
     /// Seconds since 1970.
     pub(crate) expires_at: i64,
-    /// The random number in the id.
-    pub(crate) drawn: u128,
 }
 
 impl Stamp {
-    /// The day and one of its shards: the partition of `idx_created_at`.
-    pub(crate) fn created_bucket(&self) -> String {
-        format!("{}#{}", self.at.day(), self.drawn % CREATED_AT_SHARDS)
+    /// The stamp of an event of the time `at`, which is kept for so many days and whose `id` holds the random number
+    /// `drawn`.
+    pub(crate) fn new(id: RecordId, at: Timestamp, retention_days: u32, drawn: u128) -> Self {
+        Self {
+            id: id.to_string(),
+            created_at: at.to_iso(),
+            created_bucket: format!("{}#{}", at.day(), drawn % CREATED_AT_SHARDS),
+            expires_at: expires_at(at, retention_days),
+        }
     }
 }
 
 impl Recording<'_> {
-    fn stamp(&self, drawn: u128) -> Stamp {
-        Stamp {
-            id: (self.new_id)(self.now, drawn),
-            at: self.now,
-            created_at: self.now.to_iso(),
-            expires_at: expires_at(self.now, self.retention_days),
-            drawn,
-        }
+    fn stamp(&self, random: &mut impl FnMut() -> u128) -> Stamp {
+        self.given.clone().unwrap_or_else(|| {
+            let drawn = random();
+            let id = (self.new_id)(self.now, drawn);
+            Stamp::new(id, self.now, self.retention_days, drawn)
+        })
     }
 
     /// What tells whose the event is.
     fn traces(&self) -> Vec<Trace<'_>> {
-        let store = self.store_name.as_str();
-        let email = self.customer_email.map(|email| Trace::Email {
-            store,
-            email: email.as_str(),
-        });
-        let customer = self.customer_id.map(|id| Trace::CustomerId {
-            store,
-            id: id.as_str(),
-        });
-        let session = self.session_id.map(|session| Trace::CartSession {
-            store,
-            session: session.as_str(),
-        });
-        [email, customer, session].into_iter().flatten().collect()
+        let store = self.store_name;
+        let email = self
+            .customer_email
+            .map(|email| Trace::Email { store, email });
+        let customer = self.customer_id.map(|id| Trace::CustomerId { store, id });
+        let session = self
+            .session_id
+            .map(|session| Trace::CartSession { store, session });
+        // What comes late may be older than the erasure of the whole store, whose tombstone holds for what is older
+        // alone. An event that comes at once never is.
+        let shop = self.given.as_ref().map(|_| Trace::Shop { store });
+        let traces = [email, customer, session, shop];
+        traces.into_iter().flatten().collect()
     }
 
     fn to_item<T: Serialize>(&self, record: &T) -> Result<Item, StoreError> {
@@ -125,7 +132,7 @@ impl IdempotencyRecord {
     fn new(recording: &Recording<'_>, id: String, stamp: &Stamp) -> Self {
         Self {
             id,
-            recorded_id: stamp.id.to_string(),
+            recorded_id: stamp.id.clone(),
             recorded_at: stamp.created_at.clone(),
             fingerprint: recording.fingerprint.to_owned(),
             expires_at: stamp.expires_at,
@@ -153,7 +160,7 @@ impl Store {
                 return Ok(Recorded::Erased);
             }
             for _ in 0..DRAWS {
-                let stamp = recording.stamp(random());
+                let stamp = recording.stamp(&mut random);
                 let item = recording.to_item(&record(&stamp))?;
                 let recorded = match recording.event_id {
                     None => self.put_event(recording, stamp, item).await?,
@@ -203,11 +210,11 @@ impl Store {
     async fn put_event_of_key(
         &self,
         recording: &Recording<'_>,
-        event_id: &EventId,
+        event_id: &str,
         stamp: Stamp,
         item: Item,
     ) -> Result<Option<EventRecorded>, StoreError> {
-        let key = idempotency_id(recording.store_name.as_str(), event_id.as_str());
+        let key = idempotency_id(recording.store_name, event_id);
         let own = IdempotencyRecord::new(recording, key, &stamp);
         // The key's record comes first: what it says counts before all else.
         let first_use = self.put_first_use(recording, &own)?;
@@ -302,7 +309,7 @@ impl Store {
 impl EventRecorded {
     fn first(stamp: Stamp) -> Self {
         Self {
-            id: stamp.id.to_string(),
+            id: stamp.id,
             created_at: stamp.created_at,
             duplicate: false,
         }

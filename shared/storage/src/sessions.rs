@@ -59,6 +59,8 @@ type Item = HashMap<String, AttributeValue>;
 pub struct SessionMessageRecorded {
     /// Whether it added anything.
     pub saved: bool,
+    /// Whether it began the session.
+    pub begun: bool,
     /// Its events that were left out.
     pub dropped: Vec<Dropped>,
 }
@@ -111,11 +113,13 @@ impl Store {
                 let write = format!("{:016x}", random() as u64);
                 let mut head = self.load_head(OPERATION, session, now).await?;
                 let mut dropped = Vec::new();
+                let mut begun = false;
                 loop {
                     if head.written_by == write {
                         // An attempt of ours was stored, though its answer got lost.
                         return Ok(Recorded::Stored(SessionMessageRecorded {
                             saved: true,
+                            begun,
                             dropped,
                         }));
                     }
@@ -141,6 +145,7 @@ impl Store {
                     if !merged.changed && !is_new {
                         return Ok(Recorded::Stored(SessionMessageRecorded {
                             saved: false,
+                            begun: false,
                             dropped: merged.dropped,
                         }));
                     }
@@ -152,10 +157,12 @@ impl Store {
                     let expires_at = expires_at(now, retention_days);
                     let items = self.encode(session, &change, &head, &write, expires_at)?;
                     dropped = change.merged.dropped;
+                    begun = !head.is_alive;
                     match self.replace_head(OPERATION, items, head.version).await? {
                         Replaced::Yes => {
                             return Ok(Recorded::Stored(SessionMessageRecorded {
                                 saved: true,
+                                begun,
                                 dropped,
                             }));
                         }

@@ -6,5 +6,6 @@ use shoptrail_storage::Table;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    shoptrail_edge::lambda::run_events(privacy::worker::handle, Table::CartEvents).await
+    let function = env!("CARGO_BIN_NAME");
+    shoptrail_edge::lambda::run_events(function, privacy::worker::handle, Table::CartEvents).await
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use tokio::task::JoinSet;
 
 use super::Item;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, tally};
 
 /// Writes in one `BatchWriteItem`, as DynamoDB allows.
 pub(crate) const WRITES: usize = 25;
@@ -138,7 +138,7 @@ pub(crate) async fn in_parallel<T: Send + 'static>(
         while running.len() < width
             && let Some(more) = work.next()
         {
-            running.spawn(more);
+            running.spawn(tally::carried(more));
         }
         match running.join_next().await {
             None => return Ok(done),

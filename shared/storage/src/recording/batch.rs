@@ -95,6 +95,23 @@ impl Store {
         record: impl Fn(usize, &Stamp) -> T + Send + Sync,
         random: impl FnMut() -> u128 + Send,
     ) -> Result<Vec<BatchOutcome>, StoreError> {
+        let (outcomes, failure) = self.record_batch_telling(batch, record, random).await?;
+        let is_known = |outcome: &BatchOutcome| {
+            matches!(outcome, BatchOutcome::Recorded(_) | BatchOutcome::Conflict)
+        };
+        match failure {
+            Some(failure) if !outcomes.iter().any(is_known) => Err(failure),
+            _ => Ok(outcomes),
+        }
+    }
+
+    /// The same, with what kept some of the events from being stored.
+    pub(super) async fn record_batch_telling<T: Serialize>(
+        &self,
+        batch: &Batch<'_>,
+        record: impl Fn(usize, &Stamp) -> T + Send + Sync,
+        random: impl FnMut() -> u128 + Send,
+    ) -> Result<(Vec<BatchOutcome>, Option<StoreError>), StoreError> {
         // One time for all: whoever erases somebody counts on it that what has looked for tombstones ends in time.
         let ends = Instant::now() + left(Self::OPERATION_TIMEOUT);
         let recordings = &batch.recordings;
@@ -127,7 +144,7 @@ impl Store {
             failure = failure.or(written.failure);
         }
 
-        let outcomes: Vec<_> = recordings
+        let outcomes = recordings
             .iter()
             .enumerate()
             .map(|(index, recording)| {
@@ -147,13 +164,7 @@ impl Store {
                 }
             })
             .collect();
-        let is_known = |outcome: &BatchOutcome| {
-            matches!(outcome, BatchOutcome::Recorded(_) | BatchOutcome::Conflict)
-        };
-        match failure {
-            Some(failure) if !outcomes.iter().any(is_known) => Err(failure),
-            _ => Ok(outcomes),
-        }
+        Ok((outcomes, failure))
     }
 
     /// Gives each event that is to be written its stamp. Of several with one key that is the first alone.
@@ -172,8 +183,8 @@ impl Store {
                 continue;
             }
             // A put has no condition that would keep two events of one id apart.
-            let mut draws = std::iter::repeat_with(|| recording.stamp(random())).take(DRAWS);
-            let Some(stamp) = draws.find(|stamp| ids.insert(stamp.id.to_string())) else {
+            let mut draws = std::iter::repeat_with(|| recording.stamp(&mut random)).take(DRAWS);
+            let Some(stamp) = draws.find(|stamp| ids.insert(stamp.id.clone())) else {
                 continue;
             };
             let item = recording.to_item(&record(index, &stamp))?;
@@ -320,13 +331,17 @@ impl Store {
 
 impl Recording<'_> {
     /// The id of the record of its key.
-    fn idempotency_id(&self) -> Option<String> {
+    pub(super) fn idempotency_id(&self) -> Option<String> {
         self.event_id
-            .map(|event_id| idempotency_id(self.store_name.as_str(), event_id.as_str()))
+            .map(|event_id| idempotency_id(self.store_name, event_id))
     }
 
     /// What an event is beside the first use of its key, which may be its own.
-    fn judge(&self, first: &IdempotencyRecord, own: Option<&EventRecorded>) -> BatchOutcome {
+    pub(super) fn judge(
+        &self,
+        first: &IdempotencyRecord,
+        own: Option<&EventRecorded>,
+    ) -> BatchOutcome {
         if first.fingerprint != self.fingerprint {
             return BatchOutcome::Conflict;
         }

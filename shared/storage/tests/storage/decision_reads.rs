@@ -10,10 +10,9 @@ use shoptrail_domain::advice::Source;
 use shoptrail_domain::advice::outcome::Outcome;
 use shoptrail_domain::advice::policy::Suppression;
 use shoptrail_domain::session::SessionId;
-use shoptrail_local::testing::TestDb;
+use shoptrail_local::testing::{Recorder, TestDb, distinct};
 use shoptrail_storage::{Collected, DecisionRecord, DecisionSummary, Store, StoreConfig};
 
-use crate::recorder::{Recorder, distinct};
 use crate::support::{decide, decision, my_store, now, store};
 
 const HOUR: i64 = 3_600_000;
@@ -189,7 +188,7 @@ async fn a_range_is_read_from_its_index_and_costs_what_it_holds() {
     put(&db, &decisions).await;
     let recorder = Recorder::start(db.endpoint_url()).await;
     let config = StoreConfig {
-        endpoint_url: Some(recorder.endpoint_url.clone()),
+        endpoint_url: Some(recorder.endpoint_url().to_owned()),
         ..db.store_config()
     };
     let range = hours(-48..0);

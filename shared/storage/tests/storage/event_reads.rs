@@ -10,13 +10,12 @@ use shoptrail_domain::email::Email;
 use shoptrail_domain::event_filter::{Direction, EventFilter};
 use shoptrail_domain::identifier::{ExternalId, SessionRef};
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_local::testing::{Fault, FaultProxy, TestDb};
+use shoptrail_local::testing::{Fault, FaultProxy, Recorded, Recorder, TestDb};
 use shoptrail_storage::{
     CartEventRecord, Collected, EventSummary, Position, Store, StoreConfig, StoreError,
     SummaryFields,
 };
 
-use crate::recorder::{Recorded, Recorder};
 use crate::support::{now, store};
 
 pub(crate) const DAY: i64 = 86_400_000;
@@ -719,7 +718,7 @@ fn best_index(stores: &Stores, bits: usize) -> &'static str {
 pub(crate) async fn recorded(db: &TestDb) -> (Recorder, Store) {
     let recorder = Recorder::start(db.endpoint_url()).await;
     let config = StoreConfig {
-        endpoint_url: Some(recorder.endpoint_url.clone()),
+        endpoint_url: Some(recorder.endpoint_url().to_owned()),
         ..db.store_config()
     };
     (recorder, Store::connect(&config))

@@ -12,14 +12,13 @@ use shoptrail_domain::generation_filter::{GenerationFilter, GenerationUser};
 use shoptrail_domain::identifier::ExternalId;
 use shoptrail_domain::image_generation::GenerationStatus;
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_local::testing::TestDb;
+use shoptrail_local::testing::{Recorded, TestDb};
 use shoptrail_storage::{
     CartEventRecord, Collected, GenerationEvent, GenerationEvents, GenerationSummary,
     ImageGenerationRecord,
 };
 
 use crate::event_reads::{DAY, Draw, at, count, event, many_stores, patiently, recorded, stores};
-use crate::recorder::Recorded;
 use crate::support::{DAYS, generate, image_generation, now, random, store};
 
 /// A generation of the time `millis`, of a store.

@@ -6,10 +6,9 @@ use shoptrail_domain::journey::{JourneyOf, Traveller};
 use shoptrail_domain::limits::{JOURNEY_ITEMS, JOURNEY_SESSIONS};
 use shoptrail_domain::privacy::ErasureMode;
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_local::testing::TestDb;
+use shoptrail_local::testing::{Recorder, TestDb, distinct};
 use shoptrail_storage::{Moments, Store, StoreConfig};
 
-use crate::recorder::{Recorder, distinct};
 use crate::support::{
     DAYS, browse, cart_event, decide, erase, generate, image_generation, jane, my_store, now,
     random, run_to_end, seed, store, track,
@@ -83,7 +82,7 @@ async fn an_erased_customer_has_no_journey() {
 async fn recorded(db: &TestDb) -> (Recorder, Store) {
     let recorder = Recorder::start(db.endpoint_url()).await;
     let config = StoreConfig {
-        endpoint_url: Some(recorder.endpoint_url.clone()),
+        endpoint_url: Some(recorder.endpoint_url().to_owned()),
         ..db.store_config()
     };
     (recorder, Store::connect(&config))

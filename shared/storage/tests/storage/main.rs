@@ -19,7 +19,6 @@ mod image_generations;
 mod journey_reads;
 mod privacy_jobs;
 mod rate_limits;
-mod recorder;
 mod replay;
 mod session_activity;
 mod session_reads;

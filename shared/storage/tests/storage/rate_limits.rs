@@ -160,6 +160,7 @@ async fn reserved(store: &Store, shop: Option<StoreName>, calls: usize, now: Tim
                 .reserve_model_call(shop.as_ref(), 20, 50, now)
                 .await
                 .unwrap()
+                .is_reserved
         }
     })
     .await
@@ -217,8 +218,27 @@ async fn what_needs_no_counting_is_not_asked_and_what_fails_fails_soon() {
     assert_eq!(unlimited.unwrap(), Counted::Yes);
     for (per_store, in_all) in [(0, 50), (20, 0)] {
         let call = store.reserve_model_call(None, per_store, in_all, at(0));
-        assert!(!call.await.unwrap());
+        let call = call.await.unwrap();
+        assert_eq!((call.is_reserved, call.budget_used_percent), (false, 0));
     }
+}
+
+#[tokio::test]
+async fn a_call_tells_how_much_of_the_nearer_budget_is_used() {
+    let db = TestDb::start().await;
+    let (store, shop) = (store(&db), shop("my-store"));
+    let mut told = Vec::new();
+    for (shop, per_store, in_all) in [
+        (Some(&shop), 4, 100),
+        (Some(&shop), 4, 100),
+        (None, 100, 3),
+        (None, 100, 3),
+    ] {
+        let call = store.reserve_model_call(shop, per_store, in_all, at(0));
+        let call = call.await.unwrap();
+        told.push((call.is_reserved, call.budget_used_percent));
+    }
+    assert_eq!(told, [(true, 25), (true, 50), (true, 100), (false, 100)]);
 }
 
 #[tokio::test]

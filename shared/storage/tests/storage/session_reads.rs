@@ -10,10 +10,9 @@ use shoptrail_domain::access::Stores;
 use shoptrail_domain::limits::PRODUCTS_PER_SESSION;
 use shoptrail_domain::privacy::ErasureMode;
 use shoptrail_domain::{StoreName, Timestamp};
-use shoptrail_local::testing::TestDb;
+use shoptrail_local::testing::{Recorder, TestDb, distinct};
 use shoptrail_storage::{Collected, SessionSummary, Store, StoreConfig};
 
-use crate::recorder::{Recorder, distinct};
 use crate::support::{
     DAYS, all_items, deliver, erase, message, my_store, now, person, random, run_to_end, store,
 };
@@ -367,7 +366,7 @@ async fn an_erased_session_leaves_no_milestone_behind() {
 async fn recorded(db: &TestDb) -> (Recorder, Store) {
     let recorder = Recorder::start(db.endpoint_url()).await;
     let config = StoreConfig {
-        endpoint_url: Some(recorder.endpoint_url.clone()),
+        endpoint_url: Some(recorder.endpoint_url().to_owned()),
         ..db.store_config()
     };
     (recorder, Store::connect(&config))
