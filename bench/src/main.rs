@@ -4,7 +4,9 @@
 mod analytics;
 mod bootstrap;
 mod callgrind;
+mod capacity;
 mod cold_start;
+mod cost;
 mod counting;
 mod events;
 mod failure;
@@ -42,6 +44,8 @@ enum What {
     Size(size::Options),
     /// Time, memory and database requests of a store's analytics, as its events grow
     Analytics(analytics::Options),
+    /// Capacity units of the database for each operation, by table and by index
+    Cost(cost::Options),
 }
 
 #[tokio::main]
@@ -57,7 +61,8 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> BenchResult<()> {
     let release = Release::find()?;
-    if !cli.no_build {
+    // What the database costs is measured in this process.
+    if !cli.no_build && !matches!(cli.what, What::Cost(_)) {
         release.build().await?;
     }
     match cli.what {
@@ -65,5 +70,6 @@ async fn run(cli: Cli) -> BenchResult<()> {
         What::Throughput(options) => throughput::run(&release, &options).await,
         What::Size(options) => size::run(&release, &options).await,
         What::Analytics(options) => analytics::run(&release, &options).await,
+        What::Cost(options) => cost::run(&options).await,
     }
 }
