@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// Requests to each function; the first one finds no connections and is told apart
     #[arg(long, default_value_t = 5)]
     requests: usize,
-    /// As many generations, sessions and decisions as events: the most that one answer counts. Else a third as many
+    /// As many generations, sessions and decisions as events, of which one answer counts 66,666 at the most. Else a third as many
     /// sessions, a fifth as many generations and a tenth as many decisions
     #[arg(long)]
     full: bool,

@@ -14,7 +14,7 @@ use shoptrail_domain::analytics::{
 use shoptrail_domain::event_filter::EventFilter;
 use shoptrail_domain::generation_filter::GenerationFilter;
 use shoptrail_domain::image_generation::GenerationStatus;
-use shoptrail_domain::limits::EVENTS_COLLECTED;
+use shoptrail_domain::limits::{EVENTS_COLLECTED, FACTS_HELD};
 use shoptrail_domain::{ParseError, Reason};
 use shoptrail_edge::error::ErrorBody;
 use shoptrail_edge::{ApiError, App, RequestContext};
@@ -36,7 +36,8 @@ pub(crate) struct AnalyticsComputed {
 
 /// Counts what a store's shoppers did in a range of days: cart events over time, by product and by customer, the
 /// conversion funnel, and what Ask AI's popups brought. All figures are exact. A range in which there are more than
-/// 100,000 cart events, image generations, sessions or decisions is not counted: it has to be shortened.
+/// 100,000 cart events, image generations, sessions or decisions, or more than 200,000 of the first three together, is not
+/// counted: it has to be shortened.
 #[utoipa::path(
     get,
     path = "/api/cart-tracking/analytics",
@@ -73,21 +74,25 @@ pub(crate) async fn analytics(
 /// what keeps the database and the processor busy; four times as many pages, which become several times as large once
 /// they are read, would not fit into a Lambda of 256 MB. Decisions are gone before the rest comes.
 async fn compute(app: &App, request: &AnalyticsRequest) -> Result<Analytics, ApiError> {
-    let (store, most, now) = (&request.store, EVENTS_COLLECTED, app.clock.now());
+    let (store, now) = (&request.store, app.clock.now());
     let (from, until) = (request.intervals.from(), request.intervals.until());
     let ask_ai = {
-        let decisions = app.store.collect_decisions(store, from..until, most, now);
-        let decisions = all_of(decisions.await?, "decisions")?;
+        let most = Most::beside(0);
+        let decisions = app.store.collect_decisions(store, from..until, most.0, now);
+        let decisions = most.all_of(decisions.await?, "decisions")?;
         count_decisions(request, decisions.iter().map(decision_fact))
     };
-    let sessions = app.store.collect_sessions(store, from..until, most, now);
-    let sessions = all_of(sessions.await?, "sessions")?;
+    let most = Most::beside(0);
+    let sessions = app.store.collect_sessions(store, from..until, most.0, now);
+    let sessions = most.all_of(sessions.await?, "sessions")?;
+    let most = Most::beside(sessions.len());
     let filter = generations_of(request);
-    let generations = app.store.collect_image_generations(&filter, most, now);
-    let generations = all_of(generations.await?, "image generations")?;
+    let generations = app.store.collect_image_generations(&filter, most.0, now);
+    let generations = most.all_of(generations.await?, "image generations")?;
+    let most = Most::beside(sessions.len() + generations.len());
     let (filter, fields) = (events_of(request), SummaryFields::ForAnalytics);
-    let events = app.store.collect_cart_events(&filter, fields, most, now);
-    let events = all_of(events.await?, "cart events")?;
+    let events = app.store.collect_cart_events(&filter, fields, most.0, now);
+    let events = most.all_of(events.await?, "cart events")?;
     let facts = Facts {
         events: events.iter().map(cart_fact),
         generations: generations.iter().map(generation_fact),
@@ -95,6 +100,31 @@ async fn compute(app: &App, request: &AnalyticsRequest) -> Result<Analytics, Api
     };
     Ok(analyze(request, facts, ask_ai))
 }
+
+/// The most of one kind that is read.
+#[derive(Debug, Clone, Copy)]
+struct Most(usize);
+
+impl Most {
+    /// Where so many of other kinds are held already.
+    fn beside(held: usize) -> Self {
+        Self(EVENTS_COLLECTED.min(FACTS_HELD.saturating_sub(held)))
+    }
+
+    /// All of them, or what the client may do where they are too many.
+    fn all_of<T>(self, collected: Collected<T>, what: &'static str) -> Result<Vec<T>, ParseError> {
+        let (what, most) = match collected {
+            Collected::All(all) => return Ok(all),
+            Collected::TooMany if self.0 < EVENTS_COLLECTED => (TOGETHER, FACTS_HELD),
+            Collected::TooMany => (what, EVENTS_COLLECTED),
+        };
+        let reason = Reason::TooManyInRange { what, most };
+        Err(ParseError::new("startDate", reason))
+    }
+}
+
+/// What is held at the same time.
+const TOGETHER: &str = "sessions, image generations and cart events together";
 
 fn events_of(request: &AnalyticsRequest) -> EventFilter {
     EventFilter {
@@ -117,18 +147,6 @@ fn generations_of(request: &AnalyticsRequest) -> GenerationFilter {
         user: None,
         from: Some(request.intervals.from()),
         until: Some(request.intervals.until()),
-    }
-}
-
-/// All of them, or what the client may do where they are too many.
-fn all_of<T>(collected: Collected<T>, what: &'static str) -> Result<Vec<T>, ParseError> {
-    match collected {
-        Collected::All(all) => Ok(all),
-        Collected::TooMany => {
-            let most = EVENTS_COLLECTED;
-            let reason = Reason::TooManyInRange { what, most };
-            Err(ParseError::new("startDate", reason))
-        }
     }
 }
 
@@ -189,12 +207,28 @@ mod tests {
 
     #[test]
     fn of_what_there_is_too_much_the_client_is_told_with_what_to_do() {
-        let error = all_of::<()>(Collected::TooMany, "sessions").unwrap_err();
-        assert_eq!(error.field, "startDate");
+        let refused = |most: Most| {
+            let error = most
+                .all_of::<()>(Collected::TooMany, "cart events")
+                .unwrap_err();
+            assert_eq!(error.field, "startDate");
+            error.message()
+        };
         assert_eq!(
-            error.message(),
-            "More than 100000 sessions lie in this range: shorten it"
+            refused(Most::beside(100_000)),
+            "More than 100000 cart events lie in this range: shorten it"
         );
-        assert_eq!(all_of(Collected::All(vec![1]), "sessions"), Ok(vec![1]));
+        let together = "More than 200000 sessions, image generations and cart events together lie in \
+                        this range: shorten it";
+        assert_eq!(refused(Most::beside(100_001)), together);
+        let all = Most::beside(0).all_of(Collected::All(vec![1]), "sessions");
+        assert_eq!(all, Ok(vec![1]));
+    }
+
+    #[test]
+    fn of_all_kinds_together_no_more_is_read_than_a_lambda_holds() {
+        let read = |held| Most::beside(held).0;
+        assert_eq!([read(0), read(100_000)], [100_000, 100_000]);
+        assert_eq!([read(150_000), read(200_000)], [50_000, 0]);
     }
 }
