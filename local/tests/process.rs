@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 mod support;
-use support::{Gateway, command};
+use support::{Gateway, command, killed_under_load, track};
 
 /// Runs the binary to its end, which must come soon.
 fn refusal(mut command: Command) -> (Output, String) {
@@ -44,20 +44,6 @@ fn refusal(mut command: Command) -> (Output, String) {
         "{complaint}"
     );
     (output, complaint)
-}
-
-async fn track(url: &str, product: &str) -> Option<String> {
-    let answer = reqwest::Client::new()
-        .post(format!("{url}/api/cart-tracking/track"))
-        .json(&json!({ "storeName": "demo.myshopify.com", "productId": product }))
-        .send()
-        .await
-        .ok()?;
-    if answer.status() != 200 {
-        return None;
-    }
-    let answer: Value = answer.json().await.ok()?;
-    answer["data"]["id"].as_str().map(str::to_owned)
 }
 
 /// Which of the events the folder's running engine holds.
@@ -148,26 +134,7 @@ async fn its_own_curl_lines_work() {
 async fn what_was_answered_is_there_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(command(folder.path(), &[]));
-    let senders: Vec<_> = (0..8)
-        .map(|sender| {
-            let url = gateway.url.clone();
-            tokio::spawn(async move {
-                let mut ids = Vec::new();
-                while let Some(id) = track(&url, &format!("{sender}-{}", ids.len())).await {
-                    ids.push(id);
-                }
-                ids
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    gateway.signal("-KILL");
-    let mut answered = Vec::new();
-    for sender in senders {
-        answered.extend(sender.await.unwrap());
-    }
-    assert!(answered.len() > 8, "there was load: {}", answered.len());
-    assert!(!gateway.ended().success());
+    let answered = killed_under_load(gateway).await;
 
     let gateway = Gateway::start(command(folder.path(), &[]));
     assert_eq!(stored(folder.path(), &answered).await.len(), answered.len());

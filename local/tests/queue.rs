@@ -22,22 +22,10 @@ use shoptrail_local::testing::TestDb;
 use shoptrail_storage::Store;
 
 mod support;
-use support::{Gateway, command};
+use support::{Gateway, command, killed_under_load, track};
 
 /// How long the queue may take to deliver what it holds.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn track(url: &str, product: &str) -> Option<String> {
-    let request = reqwest::Client::new()
-        .post(format!("{url}/api/cart-tracking/track"))
-        .json(&json!({ "storeName": "demo.myshopify.com", "productId": product }));
-    let answer = request.send().await.ok()?;
-    if answer.status() != 200 {
-        return None;
-    }
-    let answer: Value = answer.json().await.ok()?;
-    answer["data"]["id"].as_str().map(str::to_owned)
-}
 
 /// The ids of a table of the folder's running engine.
 async fn ids(folder: &Path, table: &str) -> Vec<String> {
@@ -68,26 +56,7 @@ async fn what_was_answered_is_there_after_a_kill() {
         "{}",
         gateway.welcome
     );
-    let senders: Vec<_> = (0..8)
-        .map(|sender| {
-            let url = gateway.url.clone();
-            tokio::spawn(async move {
-                let mut ids = Vec::new();
-                while let Some(id) = track(&url, &format!("{sender}-{}", ids.len())).await {
-                    ids.push(id);
-                }
-                ids
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    gateway.signal("-KILL");
-    let mut answered = Vec::new();
-    for sender in senders {
-        answered.extend(sender.await.unwrap());
-    }
-    assert!(answered.len() > 8, "there was load: {}", answered.len());
-    assert!(!gateway.ended().success());
+    let answered = killed_under_load(gateway).await;
 
     let gateway = start();
     let began = Instant::now();

@@ -8,7 +8,9 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use shoptrail_local::testing::audit::assert_log_is_impersonal;
 
 /// The binary in an empty environment and in `folder`, so that no setting of the developer's gets in; without limits,
@@ -23,6 +25,44 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .env("RATE_LIMIT_PER_HOUR", "0")
         .stdin(Stdio::null());
     command
+}
+
+/// Sends an event of this product, and gives the id that it was answered with, if it was.
+pub(crate) async fn track(url: &str, product: &str) -> Option<String> {
+    let request = reqwest::Client::new()
+        .post(format!("{url}/api/cart-tracking/track"))
+        .json(&json!({ "storeName": "demo.myshopify.com", "productId": product }));
+    let answer = request.send().await.ok()?;
+    if answer.status() != 200 {
+        return None;
+    }
+    let answer: Value = answer.json().await.ok()?;
+    answer["data"]["id"].as_str().map(str::to_owned)
+}
+
+/// Kills the gateway while events are sent to it, and gives the ids of those that it had answered.
+pub(crate) async fn killed_under_load(gateway: Gateway) -> Vec<String> {
+    let senders: Vec<_> = (0..8)
+        .map(|sender| {
+            let url = gateway.url.clone();
+            tokio::spawn(async move {
+                let mut ids = Vec::new();
+                while let Some(id) = track(&url, &format!("{sender}-{}", ids.len())).await {
+                    ids.push(id);
+                }
+                ids
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    gateway.signal("-KILL");
+    let mut answered = Vec::new();
+    for sender in senders {
+        answered.extend(sender.await.unwrap());
+    }
+    assert!(answered.len() > 8, "there was load: {}", answered.len());
+    assert!(!gateway.ended().success());
+    answered
 }
 
 /// The running binary; ended when dropped.
